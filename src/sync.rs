@@ -1,0 +1,321 @@
+//! The platform: the only file that knows core, std, critical-section, portable-atomic and loom.
+//!
+//! Everything above uses these names and has no `cfg` of its own inside an algorithm.
+//!
+//! | name | loom build | std | no std |
+//! |---|---|---|---|
+//! | atomics | loom's | core's, or portable-atomic's under that feature | same |
+//! | [`UnsafeCell`] | loom's, which sees races | a transparent wrapper | same |
+//! | [`DefaultLock`] | loom's mutex | std's mutex | critical-section, or a compile error at first use |
+
+use core::fmt;
+use core::marker::PhantomData;
+
+pub(crate) use core::sync::atomic::Ordering;
+
+#[cfg(all(not(tollgate_loom), not(feature = "portable-atomic")))]
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+#[cfg(tollgate_loom)]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+#[cfg(all(not(tollgate_loom), feature = "portable-atomic"))]
+pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize};
+
+#[cfg(not(tollgate_loom))]
+pub(crate) use futures_util::task::AtomicWaker;
+#[cfg(tollgate_loom)]
+pub(crate) use loom::future::AtomicWaker;
+
+#[cfg(tollgate_loom)]
+pub(crate) use loom::cell::UnsafeCell;
+
+/// A cell with loom's interface, so that the same code runs under loom, which checks each access.
+#[cfg(not(tollgate_loom))]
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+#[cfg(not(tollgate_loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(core::cell::UnsafeCell::new(value))
+    }
+
+    /// Hands out a pointer that is only read through.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    /// Hands out a pointer that may be written through.
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+/// Emits a `const fn`, or a plain `fn` under loom, whose atomics and cells have no const constructor.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {
+        #[cfg(not(tollgate_loom))]
+        $(#[$meta])* $vis const fn $($rest)*
+        #[cfg(tollgate_loom)]
+        $(#[$meta])* $vis fn $($rest)*
+    };
+}
+pub(crate) use const_fn;
+
+/// Makes a lock of type `$L: RawLock`, in const context where there is one.
+macro_rules! new_lock {
+    ($L:ty) => {{
+        #[cfg(not(tollgate_loom))]
+        let lock = <$L as $crate::sync::RawLock>::INIT;
+        #[cfg(tollgate_loom)]
+        let lock = <$L as $crate::sync::RawLock>::init();
+        lock
+    }};
+}
+pub(crate) use new_lock;
+
+/// A lock in closure form: what the crate's waiting queues are protected by.
+///
+/// The closure form fits a mutex, a critical section and "nothing at all" alike; a guard form does not fit a critical
+/// section. The crate never calls user code (wakers, futures, closures) inside [`with`](Self::with), never calls it
+/// recursively on one lock, and keeps it for a bounded number of steps.
+///
+/// [`DefaultLock`] and [`LocalLock`] are ready made. Implement the trait for a lock of your platform:
+///
+/// ```
+/// use tollgate::{RawLock, Semaphore};
+///
+/// struct Mine(std::sync::Mutex<()>);
+///
+/// // SAFETY: the mutex is held while the closure runs, so two closures never overlap.
+/// unsafe impl RawLock for Mine {
+///     const INIT: Self = Self(std::sync::Mutex::new(()));
+///     fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+///         let _guard = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+///         f()
+///     }
+/// }
+///
+/// static GATE: Semaphore<Mine> = Semaphore::with_lock(2);
+/// assert!(GATE.try_acquire().is_ok());
+/// ```
+///
+/// # Safety
+///
+/// For one lock value, two closures never run at the same time, and what the earlier one wrote is visible to the later.
+/// "At the same time" includes an interrupt handler that comes between. Where [`EXCLUSIVE`](Self::EXCLUSIVE) is true,
+/// the type must not be `Sync`.
+pub unsafe trait RawLock: Sized {
+    /// An open lock.
+    #[cfg(not(tollgate_loom))]
+    const INIT: Self;
+
+    /// An open lock, under loom, where nothing is const.
+    #[cfg(tollgate_loom)]
+    #[doc(hidden)]
+    fn init() -> Self;
+
+    /// True when the lock's owner can only be reached from one thread and no interrupt, so that plain loads and stores
+    /// may stand in for atomic read-modify-writes.
+    const EXCLUSIVE: bool = false;
+
+    /// Runs `f` alone.
+    fn with<R>(&self, f: impl FnOnce() -> R) -> R;
+}
+
+/// The lock that types use when none is named: the system's mutex with feature `std`, else a critical section with
+/// feature `critical-section`.
+///
+/// With neither feature there is no default. Using it is then an error at compile time, never a silent spin lock: a spin
+/// lock taken in an interrupt handler that came while the lock was held would hang the machine. Name a lock instead, as in
+/// `Semaphore<LocalLock>` or with your own [`RawLock`].
+///
+/// # Cost
+///
+/// 8 bytes with `std` on Linux, none with `critical-section`.
+pub struct DefaultLock(default_lock::Inner);
+
+/// No lock: for state that one thread uses and no interrupt handler touches.
+///
+/// The type is not `Sync`, and so nothing that contains it is; the compiler keeps it on one thread at a time.
+///
+/// ```
+/// use tollgate::{LocalLock, Semaphore};
+///
+/// let gate = Semaphore::<LocalLock>::with_lock(1);
+/// assert!(gate.try_acquire().is_ok());
+/// ```
+///
+/// ```compile_fail
+/// use tollgate::{LocalLock, Semaphore};
+///
+/// static GATE: Semaphore<LocalLock> = Semaphore::with_lock(1); // not `Sync`
+/// ```
+pub struct LocalLock(PhantomData<core::cell::Cell<()>>);
+
+// === impl DefaultLock ===
+
+#[cfg(tollgate_loom)]
+mod default_lock {
+    pub(super) type Inner = loom::sync::Mutex<()>;
+
+    // SAFETY: loom's mutex is held while the closure runs.
+    unsafe impl super::RawLock for super::DefaultLock {
+        fn init() -> Self {
+            Self(loom::sync::Mutex::new(()))
+        }
+
+        fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+            let _held = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            f()
+        }
+    }
+}
+
+#[cfg(all(not(tollgate_loom), feature = "std"))]
+mod default_lock {
+    use std::sync::{Mutex, PoisonError};
+
+    pub(super) type Inner = Mutex<()>;
+
+    // SAFETY: the mutex is held while the closure runs, and a mutex hands memory on from one holder to the next.
+    unsafe impl super::RawLock for super::DefaultLock {
+        const INIT: Self = Self(Mutex::new(()));
+
+        #[inline]
+        fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+            // Poison says that a closure panicked. Ours run no user code, and leave no state half written.
+            let _held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            f()
+        }
+    }
+}
+
+#[cfg(all(not(tollgate_loom), not(feature = "std"), feature = "critical-section"))]
+mod default_lock {
+    pub(super) type Inner = ();
+
+    // SAFETY: a critical section excludes every other one, those of interrupt handlers and other cores included.
+    unsafe impl super::RawLock for super::DefaultLock {
+        const INIT: Self = Self(());
+
+        #[inline]
+        fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+            critical_section::with(|_| f())
+        }
+    }
+}
+
+#[cfg(all(not(tollgate_loom), not(feature = "std"), not(feature = "critical-section")))]
+mod default_lock {
+    #[derive(Debug)]
+    pub(super) enum Inner {}
+
+    // SAFETY: there is no value of this type.
+    unsafe impl super::RawLock for super::DefaultLock {
+        const INIT: Self = panic!(
+            "tollgate has no default lock: enable its feature `std` or `critical-section`, or name a lock, as in `Semaphore::<LocalLock>::with_lock(..)`"
+        );
+
+        fn with<R>(&self, _: impl FnOnce() -> R) -> R {
+            match self.0 {}
+        }
+    }
+}
+
+impl fmt::Debug for DefaultLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DefaultLock")
+    }
+}
+
+// === impl LocalLock ===
+
+// SAFETY: the type is not `Sync`, so only one thread can be in `with`; a static of it is impossible, so no interrupt
+// handler can be either.
+unsafe impl RawLock for LocalLock {
+    #[cfg(not(tollgate_loom))]
+    const INIT: Self = Self(PhantomData);
+
+    #[cfg(tollgate_loom)]
+    fn init() -> Self {
+        Self(PhantomData)
+    }
+
+    const EXCLUSIVE: bool = true;
+
+    #[inline(always)]
+    fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+}
+
+impl fmt::Debug for LocalLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LocalLock")
+    }
+}
+
+// === panics ===
+
+/// A panic on its way, kept until the work that others depend on is done.
+#[cfg(feature = "std")]
+pub(crate) type Panic = std::boxed::Box<dyn core::any::Any + Send>;
+/// Without std a panic cannot be held back; this type has no value.
+#[cfg(not(feature = "std"))]
+pub(crate) type Panic = core::convert::Infallible;
+
+/// Runs `f` and holds its panic back where the platform can.
+#[cfg(feature = "std")]
+pub(crate) fn hold_panic(f: impl FnOnce()) -> Result<(), Panic> {
+    std::panic::catch_unwind(core::panic::AssertUnwindSafe(f))
+}
+
+/// Runs `f`. A panic goes straight through: the caller's own drop guards have to finish the work.
+#[cfg(not(feature = "std"))]
+pub(crate) fn hold_panic(f: impl FnOnce()) -> Result<(), Panic> {
+    f();
+    Ok(())
+}
+
+/// Lets a panic that was held back go on.
+#[cfg(feature = "std")]
+pub(crate) fn resume_panic(panic: Panic) -> ! {
+    std::panic::resume_unwind(panic)
+}
+
+/// Never called: there is no value to call it with.
+#[cfg(not(feature = "std"))]
+pub(crate) fn resume_panic(panic: Panic) -> ! {
+    match panic {}
+}
+
+// === models ===
+
+/// What model tests stand on: the same test runs once with real threads, or through every schedule under loom.
+#[cfg(test)]
+pub(crate) mod model {
+    #[cfg(tollgate_loom)]
+    pub(crate) use loom::{future::block_on, sync::Arc, thread};
+
+    #[cfg(not(tollgate_loom))]
+    pub(crate) use {futures_lite::future::block_on, std::sync::Arc, std::thread};
+
+    /// Explores `f` under loom with at most `preemptions` forced switches a run (`LOOM_MAX_PREEMPTIONS` overrides it).
+    #[cfg(tollgate_loom)]
+    pub(crate) fn check(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+        builder.check(f);
+    }
+
+    /// Runs `f` a few hundred times on real threads.
+    #[cfg(not(tollgate_loom))]
+    pub(crate) fn check(_preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
+        for _ in 0..200 {
+            f();
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! A wait in progress: the owner's side of a queue, and the only code that links waiters.
+
+use core::fmt;
+use core::ops::Deref;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use core::task::{Poll, Waker};
+
+use pin_project_lite::pin_project;
+
+use super::batch::{Batch, wake_rounds};
+use super::queue::{DONE, IDLE, List, Outcome, QUEUED, Queue, Waiter};
+use crate::sync::{RawLock, const_fn};
+
+/// Something that can be waited for: it owns a queue and says what happens to waiters that leave it.
+pub(crate) trait Waitable {
+    type Lock: RawLock;
+    /// What a waiter asks for, and once resolved, what it got.
+    type Entry: Copy;
+
+    fn queue(&self) -> &Queue<Self::Entry, Self::Lock>;
+
+    /// Whether a newcomer is queued ahead of one that is there. Entries and ranks as (entry, rank).
+    fn overtakes(newcomer: (Self::Entry, u8), queued: (Self::Entry, u8)) -> bool;
+
+    /// A queued waiter was cancelled. Runs with the lock held and resolves whoever can go on now, as far as the batch has
+    /// room; returns whether it wants to be called again, with the lock taken anew.
+    fn left(&self, list: &mut List<'_, Self::Entry>, batch: &mut Batch) -> bool;
+
+    /// A waiter was resolved and cancelled before it looked. Runs with no lock held.
+    fn unclaimed(&self, outcome: Outcome, entry: Self::Entry);
+}
+
+/// What becomes of a waiter that wants to join the queue.
+pub(crate) enum Admission {
+    /// It takes its place.
+    Queue,
+    /// It need not wait.
+    Now(Outcome),
+}
+
+pin_project! {
+    /// A waiter together with the handle of what it waits for. Dropping it at any moment is a cancellation.
+    pub(crate) struct Waiting<H, W>
+    where
+        H: Deref<Target = W>,
+        W: Waitable,
+    {
+        // `None` once the handle was taken, which only happens in phase `DONE`.
+        handle: Option<H>,
+        #[pin]
+        waiter: Waiter<W::Entry>,
+    }
+
+    impl<H, W> PinnedDrop for Waiting<H, W>
+    where
+        H: Deref<Target = W>,
+        W: Waitable,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            this.cancel();
+        }
+    }
+}
+
+impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
+    const_fn! {
+        pub(crate) const fn new(handle: H, entry: W::Entry, rank: u8) -> Self {
+            Self { handle: Some(handle), waiter: Waiter::new(entry, rank) }
+        }
+    }
+
+    /// The handle, until it was taken.
+    #[inline]
+    pub(crate) fn handle(&self) -> Option<&H> {
+        self.handle.as_ref()
+    }
+
+    /// Takes the handle out of a wait that is over.
+    #[inline]
+    pub(crate) fn take_handle(self: Pin<&mut Self>) -> Option<H> {
+        debug_assert!(self.is_done());
+        self.project().handle.take()
+    }
+
+    /// Whether nothing has been asked of the queue yet.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiter.phase() == IDLE
+    }
+
+    /// Whether the outcome was claimed.
+    #[inline]
+    pub(crate) fn is_done(&self) -> bool {
+        self.waiter.phase() == DONE
+    }
+
+    /// What is asked for, while that is still up to the owner.
+    #[inline]
+    pub(crate) fn idle_entry(&self) -> Option<W::Entry> {
+        // SAFETY: idle means not linked.
+        self.is_idle().then(|| unsafe { self.waiter.entry() })
+    }
+
+    /// Notes that the wait is over without ever having begun.
+    ///
+    /// # Panics
+    ///
+    /// If it has begun.
+    #[inline]
+    pub(crate) fn skip(self: Pin<&mut Self>) {
+        assert!(self.is_idle(), "a wait that has begun cannot be skipped");
+        self.waiter.set_phase(DONE);
+    }
+
+    pub(crate) fn rank(&self) -> u8 {
+        self.waiter.rank()
+    }
+
+    /// Sets the rank before the wait is pinned, hence before it begins.
+    pub(crate) fn set_rank(&mut self, rank: u8) {
+        self.waiter.set_rank(rank);
+    }
+
+    /// Begins or goes on waiting.
+    ///
+    /// The first time, `admit` decides with the lock held; it may change the entry.
+    #[inline]
+    pub(crate) fn poll(
+        mut self: Pin<&mut Self>,
+        waker: &Waker,
+        admit: impl FnOnce(&mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+    ) -> Poll<(Outcome, W::Entry)> {
+        match self.waiter.phase() {
+            IDLE => self.as_mut().join(Some(waker.clone()), admit),
+            QUEUED => self.as_ref().refresh(waker),
+            _ => {}
+        }
+        let waiter = self.project().waiter.into_ref().get_ref();
+        let phase = waiter.phase();
+        let Some(outcome) = Outcome::from_phase(phase) else {
+            debug_assert!(phase == QUEUED, "polled after the outcome was claimed");
+            return Poll::Pending;
+        };
+        waiter.set_phase(DONE);
+        // SAFETY: resolved, hence not linked (Q2).
+        Poll::Ready((outcome, unsafe { waiter.entry() }))
+    }
+
+    /// Begins waiting, with nobody to wake yet if `waker` is `None`. Does nothing unless idle.
+    pub(crate) fn join(
+        self: Pin<&mut Self>,
+        waker: Option<Waker>,
+        admit: impl FnOnce(&mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+    ) {
+        if !self.is_idle() {
+            return;
+        }
+        let this = self.project();
+        let handle: &W = this.handle.as_ref().expect("the handle of a wait that is not over");
+        let waiter = this.waiter.into_ref().get_ref();
+        // SAFETY: the owner, and not linked.
+        unsafe { waiter.put_waker(waker) };
+        let mut unused = None;
+        handle.queue().with(|list| {
+            // SAFETY: the owner, and not linked.
+            let mut entry = unsafe { waiter.entry() };
+            let admission = admit(list, &mut entry);
+            // SAFETY: as above.
+            unsafe { waiter.set_entry(entry) };
+            match admission {
+                Admission::Queue => {
+                    let newcomer = (entry, waiter.rank());
+                    // SAFETY: pinned, idle and so not linked; drop and `cancel` unlink it, and the handle, which leads
+                    // to this queue, stays until then (Q3). The closure looks at linked waiters with the lock held.
+                    unsafe {
+                        list.link(NonNull::from(waiter), |queued| {
+                            W::overtakes(newcomer, (queued.entry(), queued.rank()))
+                        });
+                    }
+                }
+                Admission::Now(outcome) => {
+                    // SAFETY: the owner, and not linked.
+                    unused = unsafe { waiter.replace_waker(None) };
+                    waiter.set_phase(outcome.phase());
+                }
+            }
+        });
+        drop(unused);
+    }
+
+    /// Stores a newer waker if it is another task's.
+    fn refresh(self: Pin<&Self>, waker: &Waker) {
+        let waiter = &self.get_ref().waiter;
+        // SAFETY: the owner.
+        if unsafe { waiter.wakes_same(waker) } {
+            return;
+        }
+        let handle: &W = self.get_ref().handle.as_ref().expect("the handle of a wait that is not over");
+        let mut spare = Some(waker.clone());
+        handle.queue().with(|_| {
+            if waiter.phase() == QUEUED {
+                // SAFETY: the owner, linked with the lock held, not resolved.
+                spare = unsafe { waiter.replace_waker(spare.take()) };
+            }
+        });
+        drop(spare);
+    }
+
+    /// Ends the wait wherever it is, as dropping does, and makes it idle again.
+    pub(crate) fn cancel(self: Pin<&mut Self>) {
+        let this = self.project();
+        let Some(handle) = this.handle.as_ref() else { return };
+        let handle: &W = handle;
+        let waiter = this.waiter.into_ref().get_ref();
+        if waiter.phase() == QUEUED {
+            let mut waker = None;
+            let mut left = false;
+            wake_rounds(|batch| {
+                handle.queue().with(|list| {
+                    if !left {
+                        if waiter.phase() != QUEUED {
+                            return false;
+                        }
+                        // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner, not resolved.
+                        waker = unsafe {
+                            list.unlink(NonNull::from(waiter));
+                            waiter.replace_waker(None)
+                        };
+                        waiter.set_phase(IDLE);
+                        left = true;
+                    }
+                    handle.left(list, batch)
+                })
+            });
+            drop(waker);
+        }
+        let phase = waiter.phase();
+        waiter.set_phase(IDLE);
+        if let Some(outcome) = Outcome::from_phase(phase) {
+            // SAFETY: resolved, hence not linked (Q2).
+            handle.unclaimed(outcome, unsafe { waiter.entry() });
+        }
+    }
+
+    /// Makes a wait that is idle or over ask for `entry` at its next poll.
+    ///
+    /// # Panics
+    ///
+    /// If the wait is under way, or its handle was taken.
+    pub(crate) fn restart(self: Pin<&mut Self>, entry: W::Entry) {
+        let phase = self.waiter.phase();
+        assert!(phase == IDLE || phase == DONE, "a wait under way has to be cancelled first");
+        assert!(self.handle.is_some(), "the handle is gone");
+        // SAFETY: the owner, and not linked.
+        unsafe { self.waiter.set_entry(entry) };
+        self.waiter.set_phase(IDLE);
+    }
+}
+
+impl<H: Deref<Target = W>, W: Waitable> fmt::Debug for Waiting<H, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.waiter.phase() {
+            IDLE => "idle",
+            QUEUED => "queued",
+            DONE => "done",
+            _ => "resolved",
+        })
+    }
+}
