@@ -292,6 +292,13 @@ pub(crate) fn resume_panic(panic: Panic) -> ! {
     match panic {}
 }
 
+// === time and threads of the system ===
+
+#[cfg(feature = "std")]
+pub(crate) use std::{io, time::Instant};
+#[cfg(all(feature = "std", not(tollgate_loom)))]
+pub(crate) use std::{sync::OnceLock, thread};
+
 // === models ===
 
 /// What model tests stand on: the same test runs once with real threads, or through every schedule under loom.

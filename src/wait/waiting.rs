@@ -243,6 +243,58 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         }
     }
 
+    /// Makes the wait ask for `entry` instead, wherever it is.
+    ///
+    /// If it is queued, `admit` decides about it anew, and it keeps its waker, which is woken if it need not wait any longer;
+    /// its leaving the old place lets nobody else go on. Otherwise that is left to the next poll.
+    pub(crate) fn requeue(
+        self: Pin<&mut Self>,
+        entry: W::Entry,
+        admit: impl FnOnce(&mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+    ) {
+        let this = self.project();
+        let handle: &W = this.handle.as_ref().expect("the handle of a wait that is not over");
+        let waiter = this.waiter.into_ref().get_ref();
+        let mut woken = None;
+        let queued = waiter.phase() == QUEUED
+            && handle.queue().with(|list| {
+                if waiter.phase() != QUEUED {
+                    return false;
+                }
+                // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner.
+                unsafe { list.unlink(NonNull::from(waiter)) };
+                let mut entry = entry;
+                let admission = admit(list, &mut entry);
+                // SAFETY: the owner, and not linked since the line above.
+                unsafe { waiter.set_entry(entry) };
+                match admission {
+                    Admission::Queue => {
+                        let newcomer = (entry, waiter.rank());
+                        // SAFETY: as in `join`. The phase is set to what it was, `QUEUED`.
+                        unsafe {
+                            list.link(NonNull::from(waiter), |queued| {
+                                W::overtakes(newcomer, (queued.entry(), queued.rank()))
+                            });
+                        }
+                    }
+                    Admission::Now(outcome) => {
+                        // SAFETY: the owner, not linked, and not resolved by anyone else.
+                        woken = unsafe { waiter.replace_waker(None) };
+                        waiter.set_phase(outcome.phase());
+                    }
+                }
+                true
+            });
+        if !queued {
+            waiter.set_phase(IDLE);
+            // SAFETY: the owner, and not linked: a waiter that is resolved or over never gets linked by others.
+            unsafe { waiter.set_entry(entry) };
+        }
+        if let Some(waker) = woken {
+            waker.wake();
+        }
+    }
+
     /// Makes a wait that is idle or over ask for `entry` at its next poll.
     ///
     /// # Panics

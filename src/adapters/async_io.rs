@@ -1,0 +1,29 @@
+use core::pin::Pin;
+
+use async_io::Timer as Sleep;
+
+use super::FAR;
+use crate::sync::Instant;
+use crate::time::{Clock, StdClock, Timer, std_clock};
+
+/// The timer of async-io, and so of smol: on any executor, driven by async-io's thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AsyncIoTimer;
+
+std_clock!(AsyncIoTimer);
+
+impl Timer for AsyncIoTimer {
+    type Sleep = Sleep;
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        Sleep::at(within_reach(at))
+    }
+
+    fn reset(&self, mut sleep: Pin<&mut Sleep>, at: Instant) {
+        sleep.set_at(within_reach(at));
+    }
+}
+
+fn within_reach(at: Instant) -> Instant {
+    StdClock.checked_add(StdClock.now(), FAR).map_or(at, |far| at.min(far))
+}

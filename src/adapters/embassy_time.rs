@@ -1,0 +1,62 @@
+use core::time::Duration;
+
+use embassy_time::{Instant, TICK_HZ, Timer as Sleep};
+
+use crate::time::{Clock, Timer};
+
+// Below 18 GHz the products with nanoseconds fit 64 bits.
+const _: () = assert!(TICK_HZ < u64::MAX / 1_000_000_000);
+
+/// The timer of embassy, on whatever time driver the application has.
+///
+/// A [`Deadline`](crate::time::Deadline) passes its task's own waker down, so this works with embassy's integrated timer
+/// queue. Combinators that make wakers need `embassy-time/generic-queue-8` or larger.
+///
+/// A duration that embassy cannot represent is never over; its own timeouts panic on it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EmbassyTimer;
+
+impl Clock for EmbassyTimer {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn checked_add(&self, at: Instant, duration: Duration) -> Option<Instant> {
+        add_ticks(at, ticks(duration)?)
+    }
+
+    fn saturating_since(&self, later: Instant, earlier: Instant) -> Duration {
+        let ticks = later.as_ticks().saturating_sub(earlier.as_ticks());
+        let nanos = (ticks % TICK_HZ * 1_000_000_000).div_ceil(TICK_HZ);
+        Duration::new(ticks / TICK_HZ, nanos as u32)
+    }
+
+    fn after(&self, now: Instant, duration: Duration) -> Option<Instant> {
+        match ticks(duration)? {
+            0 => Some(now),
+            // Part of the present tick is over already.
+            ticks => add_ticks(now, ticks.checked_add(1)?),
+        }
+    }
+}
+
+impl Timer for EmbassyTimer {
+    type Sleep = Sleep;
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        Sleep::at(at)
+    }
+}
+
+/// Rounded up.
+fn ticks(duration: Duration) -> Option<u64> {
+    let part = (u64::from(duration.subsec_nanos()) * TICK_HZ).div_ceil(1_000_000_000);
+    duration.as_secs().checked_mul(TICK_HZ)?.checked_add(part)
+}
+
+/// The last instant is none of ours: embassy's queue takes it for "nothing to do".
+fn add_ticks(at: Instant, ticks: u64) -> Option<Instant> {
+    at.as_ticks().checked_add(ticks).filter(|ticks| *ticks != u64::MAX).map(Instant::from_ticks)
+}

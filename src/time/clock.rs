@@ -1,0 +1,104 @@
+//! The two traits that deadlines stand on.
+
+use core::pin::Pin;
+use core::time::Duration;
+
+/// Something that tells the time.
+///
+/// The arithmetic sits on the clock and not on its instants, so that instants of other crates need no newtype and a clock
+/// that counts ticks converts a duration once, where it knows its rate.
+///
+/// ```
+/// use core::time::Duration;
+/// use tollgate::time::{Clock, ManualClock};
+///
+/// let clock = ManualClock::new();
+/// let at = clock.checked_add(clock.now(), Duration::from_secs(2)).unwrap();
+/// clock.advance(Duration::from_secs(5));
+/// assert_eq!(clock.saturating_since(clock.now(), at), Duration::from_secs(3));
+/// assert_eq!(clock.checked_add(at, Duration::MAX), None, "never");
+/// ```
+pub trait Clock {
+    /// A point in time. Instants do not wrap: what comes later is greater.
+    type Instant: Copy + Ord;
+
+    /// The time now. It never goes back.
+    fn now(&self) -> Self::Instant;
+
+    /// The instant that is `duration` after `at`, rounded up; `None` if the clock cannot represent it, which stands for
+    /// never.
+    fn checked_add(&self, at: Self::Instant, duration: Duration) -> Option<Self::Instant>;
+
+    /// The time from `earlier` to `later`, rounded up, and zero if they come the other way round.
+    fn saturating_since(&self, later: Self::Instant, earlier: Self::Instant) -> Duration;
+
+    /// The first instant that is surely `duration` after a `now` just read; `None` stands for never, and zero is now.
+    ///
+    /// A clock whose ticks are long has part of the present tick behind it already, and adds one for that. All others
+    /// keep this default, which is [`checked_add`](Self::checked_add).
+    fn after(&self, now: Self::Instant, duration: Duration) -> Option<Self::Instant> {
+        self.checked_add(now, duration)
+    }
+}
+
+/// A clock that can wake a task.
+///
+/// A timer need not be exact, and a [`Deadline`](super::Deadline) does not trust it: a sleep that ends early is armed
+/// again, and one that ends late is overtaken by the clock whenever the task runs.
+///
+/// There is no lifetime in [`Sleep`](Self::Sleep). A timer that its sleeps borrow implements the trait on its reference,
+/// as `&TimerQueue` does.
+pub trait Timer: Clock {
+    /// Ends at an instant; its output does not matter.
+    type Sleep: Future;
+
+    /// A sleep that ends at `at`, or as soon as it is polled if that is past.
+    fn sleep_until(&self, at: Self::Instant) -> Self::Sleep;
+
+    /// Makes a sleep, ended or not, end at `at`. It has to be polled again.
+    ///
+    /// The default puts a new sleep in the place of the old one.
+    fn reset(&self, mut sleep: Pin<&mut Self::Sleep>, at: Self::Instant) {
+        sleep.set(self.sleep_until(at));
+    }
+}
+
+// === impl for references ===
+
+impl<T: Clock + ?Sized> Clock for &T {
+    type Instant = T::Instant;
+
+    #[inline]
+    fn now(&self) -> Self::Instant {
+        T::now(self)
+    }
+
+    #[inline]
+    fn checked_add(&self, at: Self::Instant, duration: Duration) -> Option<Self::Instant> {
+        T::checked_add(self, at, duration)
+    }
+
+    #[inline]
+    fn saturating_since(&self, later: Self::Instant, earlier: Self::Instant) -> Duration {
+        T::saturating_since(self, later, earlier)
+    }
+
+    #[inline]
+    fn after(&self, now: Self::Instant, duration: Duration) -> Option<Self::Instant> {
+        T::after(self, now, duration)
+    }
+}
+
+impl<T: Timer + ?Sized> Timer for &T {
+    type Sleep = T::Sleep;
+
+    #[inline]
+    fn sleep_until(&self, at: Self::Instant) -> Self::Sleep {
+        T::sleep_until(self, at)
+    }
+
+    #[inline]
+    fn reset(&self, sleep: Pin<&mut Self::Sleep>, at: Self::Instant) {
+        T::reset(self, sleep, at);
+    }
+}

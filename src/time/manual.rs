@@ -1,0 +1,139 @@
+//! A clock that a test sets.
+
+use core::fmt;
+use core::pin::Pin;
+use core::time::Duration;
+
+use super::queue::NEVER;
+use super::{Clock, QueueSleep, Timer, TimerQueue};
+use crate::sync::{DefaultLock, RawLock, const_fn};
+
+/// A clock that stands still until a test moves it, and a timer on any executor.
+///
+/// Its reference is the [`Timer`]. Instants are durations since its start, exact to the nanosecond and up to 584 years;
+/// what is beyond is never reached.
+///
+/// ```
+/// use core::future::{Future, pending};
+/// use core::pin::pin;
+/// use core::task::{Context, Poll, Waker};
+/// use core::time::Duration;
+/// use tollgate::DeadlineExt;
+/// use tollgate::time::{Elapsed, ManualClock};
+///
+/// let clock = ManualClock::new();
+/// let mut limited = pin!(pending::<()>().timeout(&clock, Duration::from_secs(3600)));
+/// let mut cx = Context::from_waker(Waker::noop());
+///
+/// assert!(limited.as_mut().poll(&mut cx).is_pending());
+/// clock.advance(Duration::from_secs(3599));
+/// assert!(limited.as_mut().poll(&mut cx).is_pending());
+/// clock.advance(Duration::from_secs(1));
+/// assert_eq!(limited.as_mut().poll(&mut cx), Poll::Ready(Err(Elapsed)));
+/// ```
+pub struct ManualClock<L = DefaultLock> {
+    queue: TimerQueue<L>,
+}
+
+// === impl ManualClock ===
+
+impl ManualClock {
+    const_fn! {
+        /// A clock at its start.
+        pub const fn new() -> Self {
+            Self::with_lock()
+        }
+    }
+}
+
+impl<L: RawLock> ManualClock<L> {
+    const_fn! {
+        /// As [`new`](ManualClock::new), with a lock of another type.
+        pub const fn with_lock() -> Self {
+            Self { queue: TimerQueue::with_lock().ticks_per_second(1_000_000_000) }
+        }
+    }
+
+    /// Moves the time on by `duration`, from one sleep's end to the next, so that each waker is woken at its own time.
+    ///
+    /// What is woken runs when its executor lets it. A task that is to go on at the time at which it was woken, and not at
+    /// the end of the whole step, needs [`advance_with`](Self::advance_with).
+    pub fn advance(&self, duration: Duration) {
+        self.advance_with(duration, || {});
+    }
+
+    /// Moves the time on by `duration`, and calls `run` after each sleep's end on the way and at the end, so that tasks
+    /// can run then.
+    pub fn advance_with(&self, duration: Duration, mut run: impl FnMut()) {
+        let end = self.now().saturating_add(duration);
+        while self.step_within(end) {
+            run();
+        }
+        self.queue.advance(ticks(end).unwrap_or(NEVER));
+        run();
+    }
+
+    /// Moves the time on to the next sleep's end; false if nobody sleeps.
+    pub fn step(&self) -> bool {
+        self.step_within(Duration::MAX)
+    }
+
+    /// How many sleeps are waiting to be woken.
+    pub fn sleepers(&self) -> usize {
+        self.queue.sleepers()
+    }
+
+    fn step_within(&self, end: Duration) -> bool {
+        let next = self.queue.next_deadline().filter(|at| Duration::from_nanos(*at) <= end);
+        if let Some(next) = next {
+            self.queue.advance(next);
+        }
+        next.is_some()
+    }
+}
+
+/// Nanoseconds, if they can be represented.
+fn ticks(at: Duration) -> Option<u64> {
+    u64::try_from(at.as_nanos()).ok()
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<L: RawLock> fmt::Debug for ManualClock<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManualClock").field("now", &self.now()).field("sleepers", &self.sleepers()).finish()
+    }
+}
+
+impl<L: RawLock> Clock for ManualClock<L> {
+    /// The time since the start.
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        Duration::from_nanos(self.queue.now())
+    }
+
+    fn checked_add(&self, at: Duration, duration: Duration) -> Option<Duration> {
+        at.checked_add(duration).filter(|at| ticks(*at).is_some_and(|at| at != NEVER))
+    }
+
+    fn saturating_since(&self, later: Duration, earlier: Duration) -> Duration {
+        later.saturating_sub(earlier)
+    }
+}
+
+impl<'c, L: RawLock> Timer for &'c ManualClock<L> {
+    type Sleep = QueueSleep<'c, L>;
+
+    fn sleep_until(&self, at: Duration) -> QueueSleep<'c, L> {
+        self.queue.sleep_until(ticks(at).unwrap_or(NEVER))
+    }
+
+    fn reset(&self, sleep: Pin<&mut QueueSleep<'c, L>>, at: Duration) {
+        sleep.reset(ticks(at).unwrap_or(NEVER));
+    }
+}

@@ -1,0 +1,445 @@
+//! A timer for any target: sleeps in a queue, sorted by their ends, and somebody who says what time it is.
+//!
+//! The queue is the crate's [`Queue`] of waiters with the ends as its entries. Beside it, under the same lock, is the time.
+//!
+//! # Invariants
+//!
+//! * **T1** `times` is only touched with the queue's lock held: in [`TimerQueue::locked`], and in what
+//!   [`Waiting`] calls with the lock held.
+//! * **T2** The queue is sorted, and no entry in it is [`NEVER`], nor due by `times.now`, but while `advance` is resolving.
+//! * **T3** Whoever drives the queue has been told of a time at or before the first entry, by `advance` returning it or
+//!   by the hook; `times.told` is that time.
+
+use core::fmt;
+use core::num::NonZeroU32;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use futures_core::FusedFuture;
+use pin_project_lite::pin_project;
+
+use super::{Clock, Timer};
+use crate::sync::{DefaultLock, RawLock, UnsafeCell, const_fn};
+use crate::wait::batch::{Batch, wake_rounds};
+use crate::wait::queue::{List, Outcome, Queue};
+use crate::wait::waiting::{Admission, Waitable, Waiting};
+
+/// The instant that is never reached.
+pub(super) const NEVER: u64 = u64::MAX;
+
+const FIRED: Outcome = Outcome::new(0);
+
+/// Sleeps without a runtime and without an allocator: somebody calls [`advance`](Self::advance) with the time, and
+/// whoever has slept long enough is woken.
+///
+/// It is made to be a static. Its reference is a [`Clock`] and a [`Timer`], whose instants are ticks.
+///
+/// ```
+/// use core::time::Duration;
+/// use tollgate::DeadlineExt;
+/// use tollgate::time::TimerQueue;
+///
+/// static TIMERS: TimerQueue = TimerQueue::new(); // a tick is a millisecond
+///
+/// // In the tick interrupt, or in the main loop:
+/// fn on_tick(ticks: u64) {
+///     TIMERS.advance(ticks);
+/// }
+///
+/// // In a task:
+/// async fn patient() {
+///     let _ = core::future::pending::<()>().timeout(&TIMERS, Duration::from_millis(20)).await;
+/// }
+/// # let thread = std::thread::spawn(|| futures_lite::future::block_on(patient()));
+/// # let mut ticks = 0;
+/// # while !thread.is_finished() { ticks += 1; on_tick(ticks); std::thread::yield_now(); }
+/// ```
+///
+/// # Ticks
+///
+/// Time is a `u64` of ticks, of [`ticks_per_second`](Self::ticks_per_second) to the second, 1000 if nothing else is
+/// said. It never goes back. Durations are rounded up to whole ticks, and what counts from now gets one more, as
+/// part of the present tick is over already: nothing ends early. `u64::MAX` is never reached, and sleeps that never end are
+/// not kept.
+///
+/// # Driving it
+///
+/// * *A periodic tick*: call `advance` with the count in each, and ignore what it returns. The time is that of the last
+///   tick.
+/// * *A tickless timer*: give it the free-running counter with [`clock`](Self::clock), and with
+///   [`on_earlier`](Self::on_earlier) a function that makes the timer's interrupt pending. The handler alone calls `advance`
+///   and sets the compare register to what it returns; then it reads the counter again, and starts over if that has
+///   passed meanwhile. As only the handler sets the register, a later deadline cannot overwrite an earlier one.
+/// * *A loop*: `advance`, run the tasks, then sleep until [`next_deadline`](Self::next_deadline), which may have changed while
+///   they ran.
+///
+/// # Cost
+///
+/// No allocation: a [`QueueSleep`] is linked into the queue where it is pinned. Beginning to sleep is one critical section
+/// that walks past all sleeps that end later than it, seen from the far end; so with one timeout for all it takes
+/// constant time, and with random ones it grows with their number. Firing and dropping take constant time each. `advance`
+/// wakes in rounds of at most eight, each round's wakers with the lock let go.
+///
+/// A sorted list rather than a timer wheel, for a wheel of the same range takes more than 4 KB.
+pub struct TimerQueue<L = DefaultLock> {
+    queue: Queue<u64, L>,
+    times: Locked<Times>,
+    /// Never zero.
+    rate: NonZeroU32,
+    clock: Option<fn() -> u64>,
+    on_earlier: Option<fn(u64)>,
+}
+
+/// What the lock of the queue protects beside the queue.
+struct Locked<T>(UnsafeCell<T>);
+
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// What `advance` said last, below [`NEVER`].
+    now: u64,
+    /// The driver comes back then by itself, or before (T3).
+    told: u64,
+}
+
+pin_project! {
+    /// A sleep in a [`TimerQueue`]. It counts as soon as it is polled, and dropping it takes it out.
+    ///
+    /// Once over it stays over, and polling it again is ready again, until it is [`reset`](Self::reset).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct QueueSleep<'q, L = DefaultLock>
+    where
+        L: RawLock,
+    {
+        #[pin]
+        waiting: Waiting<&'q TimerQueue<L>, TimerQueue<L>>,
+    }
+}
+
+// === impl TimerQueue ===
+
+impl TimerQueue {
+    const_fn! {
+        /// An empty queue at time zero with a tick of a millisecond.
+        pub const fn new() -> Self {
+            Self::with_lock()
+        }
+    }
+}
+
+impl<L: RawLock> TimerQueue<L> {
+    const_fn! {
+        /// As [`new`](TimerQueue::new), with a lock of another type.
+        ///
+        /// ```
+        /// use tollgate::LocalLock;
+        /// use tollgate::time::TimerQueue;
+        ///
+        /// let timers = TimerQueue::<LocalLock>::with_lock();
+        /// assert_eq!(timers.advance(1), None);
+        /// ```
+        pub const fn with_lock() -> Self {
+            Self {
+                queue: Queue::new(),
+                times: Locked(UnsafeCell::new(Times { now: 0, told: NEVER })),
+                rate: NonZeroU32::new(1000).unwrap(),
+                clock: None,
+                on_earlier: None,
+            }
+        }
+    }
+
+    /// Sets how many ticks a second has.
+    ///
+    /// # Panics
+    ///
+    /// If that is zero; in a static, when it is compiled.
+    #[track_caller]
+    #[must_use = "the queue is in what this returns"]
+    pub const fn ticks_per_second(mut self, rate: u32) -> Self {
+        self.rate = NonZeroU32::new(rate).expect("a second has at least one tick");
+        self
+    }
+
+    /// Gives it a counter of ticks to read the time from.
+    ///
+    /// Without one, now is when [`advance`](Self::advance) was called last, which is right if that is called each tick.
+    ///
+    /// `clock` is called with no lock held. It must not go back, and must run at
+    /// [`ticks_per_second`](Self::ticks_per_second).
+    #[must_use = "the queue is in what this returns"]
+    pub const fn clock(mut self, clock: fn() -> u64) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Sets a function that is told when somebody begins to sleep who wants to be woken before [`advance`](Self::advance) was
+    /// going to be called, judging from what it returned last.
+    ///
+    /// It runs in the task that polls the sleep, with no lock held, and gets the tick. Two tasks may call it the wrong way
+    /// round, so it should not set a timer, but see to it that `advance` is called soon, whose result is right.
+    #[must_use = "the queue is in what this returns"]
+    pub const fn on_earlier(mut self, hook: fn(u64)) -> Self {
+        self.on_earlier = Some(hook);
+        self
+    }
+
+    /// Sets the time, wakes whoever sleeps until then or before, and returns when the next one wants to be woken.
+    ///
+    /// May be called from an interrupt handler, if the lock is a critical section. A time before an earlier one counts as that
+    /// earlier one. Wakers are woken in the order in which the sleeps end, and in that of their first polls among equals.
+    ///
+    /// # Panics
+    ///
+    /// If a waker panics, after all others were woken.
+    pub fn advance(&self, now: u64) -> Option<u64> {
+        let mut next = None;
+        let mut woken = false;
+        wake_rounds(|batch| {
+            self.locked(|list, times| {
+                times.now = times.now.max(now.min(NEVER - 1));
+                while let Some(at) = list.front().filter(|at| *at <= times.now) {
+                    if batch.room() == 0 {
+                        return true;
+                    }
+                    list.resolve_front(at, FIRED, batch);
+                    woken = true;
+                }
+                next = times.tell_front(list);
+                false
+            })
+        });
+        // A waker may have polled its task on the spot, which may have gone to sleep again.
+        if woken { self.next_deadline() } else { next }
+    }
+
+    /// When the next one wants to be woken, if anyone does. `advance` should be called by then.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.locked(|list, times| times.tell_front(list))
+    }
+
+    /// How many sleeps are waiting to be woken.
+    pub fn sleepers(&self) -> usize {
+        self.queue.with(|list| list.len())
+    }
+
+    /// A sleep that ends at `at`, and never if that is `u64::MAX`.
+    pub const fn sleep_until(&self, at: u64) -> QueueSleep<'_, L> {
+        QueueSleep { waiting: Waiting::new(self, at, 0) }
+    }
+
+    /// A sleep that ends `duration` after this call.
+    pub fn sleep(&self, duration: Duration) -> QueueSleep<'_, L> {
+        self.sleep_until(self.after(self.now(), duration).unwrap_or(NEVER))
+    }
+
+    /// The queue and the times, with the lock held. `f` must not run code that we do not know.
+    fn locked<R>(&self, f: impl FnOnce(&mut List<'_, u64>, &mut Times) -> R) -> R {
+        self.queue.with(|list| {
+            // SAFETY: the lock is held (T1), and `with` is not called again inside, as locks are not recursive.
+            self.times.0.with_mut(|times| f(list, unsafe { &mut *times }))
+        })
+    }
+
+    /// Runs with the lock held: whether a sleep until `at` has to wait, and whether the driver has to hear of it.
+    ///
+    /// # Safety
+    ///
+    /// The lock of this queue is held, by the caller and outside [`locked`](Self::locked).
+    unsafe fn admit(&self, at: u64, now: u64, earlier: &mut bool) -> Admission {
+        self.times.0.with_mut(|times| {
+            // SAFETY: the lock is held, and there is no other reference, as the caller promises (T1).
+            let times = unsafe { &mut *times };
+            if at <= times.now.max(now) {
+                return Admission::Now(FIRED);
+            }
+            if at < times.told {
+                times.told = at;
+                *earlier = true;
+            }
+            Admission::Queue
+        })
+    }
+
+    /// Calls the hook.
+    fn tell(&self, at: u64) {
+        if let Some(hook) = self.on_earlier {
+            hook(at);
+        }
+    }
+
+    fn ticks(&self, duration: Duration) -> Option<u64> {
+        let rate = u64::from(self.rate.get());
+        // Below 10^9 times 2^32, so it fits; and no 128-bit division, which small targets pay dearly for.
+        let part = (u64::from(duration.subsec_nanos()) * rate).div_ceil(1_000_000_000);
+        duration.as_secs().checked_mul(rate)?.checked_add(part)
+    }
+}
+
+impl Default for TimerQueue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<L: RawLock> fmt::Debug for TimerQueue<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sleepers, next, now) = self.locked(|list, times| (list.len(), list.front(), times.now));
+        f.debug_struct("TimerQueue")
+            .field("now", &now)
+            .field("next_deadline", &next)
+            .field("sleepers", &sleepers)
+            .field("ticks_per_second", &self.rate)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<L: RawLock> Clock for TimerQueue<L> {
+    /// Ticks.
+    type Instant = u64;
+
+    fn now(&self) -> u64 {
+        let counter = self.clock.map_or(0, |clock| clock());
+        // No sleep ends before this clock says so, even if `advance` runs ahead of the counter.
+        self.locked(|_, times| times.now).max(counter)
+    }
+
+    fn checked_add(&self, at: u64, duration: Duration) -> Option<u64> {
+        at.checked_add(self.ticks(duration)?).filter(|at| *at != NEVER)
+    }
+
+    fn saturating_since(&self, later: u64, earlier: u64) -> Duration {
+        let (ticks, rate) = (later.saturating_sub(earlier), u64::from(self.rate.get()));
+        // The rest is below 2^32, so this fits too. Rounded up it may be a whole second, which is carried.
+        let nanos = (ticks % rate * 1_000_000_000).div_ceil(rate);
+        Duration::new(ticks / rate, nanos as u32)
+    }
+
+    fn after(&self, now: u64, duration: Duration) -> Option<u64> {
+        if duration.is_zero() {
+            return Some(now);
+        }
+        self.checked_add(now, duration)?.checked_add(1).filter(|at| *at != NEVER)
+    }
+}
+
+impl<'q, L: RawLock> Timer for &'q TimerQueue<L> {
+    type Sleep = QueueSleep<'q, L>;
+
+    fn sleep_until(&self, at: u64) -> QueueSleep<'q, L> {
+        TimerQueue::sleep_until(self, at)
+    }
+
+    fn reset(&self, sleep: Pin<&mut QueueSleep<'q, L>>, at: u64) {
+        sleep.reset(at);
+    }
+}
+
+impl<L: RawLock> Waitable for TimerQueue<L> {
+    type Lock = L;
+    /// The end of the sleep.
+    type Entry = u64;
+
+    fn queue(&self) -> &Queue<u64, L> {
+        &self.queue
+    }
+
+    fn overtakes(newcomer: (u64, u8), queued: (u64, u8)) -> bool {
+        newcomer.0 < queued.0
+    }
+
+    fn left(&self, _: &mut List<'_, u64>, _: &mut Batch) -> bool {
+        false
+    }
+
+    fn unclaimed(&self, _: Outcome, _: u64) {}
+}
+
+// === impl QueueSleep ===
+
+impl<L: RawLock> QueueSleep<'_, L> {
+    /// Makes it end at `at`, whether it is over or not.
+    ///
+    /// If it was polled and is not over, its task is woken at the new time without polling it again, and at once if that is
+    /// past.
+    pub fn reset(self: Pin<&mut Self>, at: u64) {
+        let mut waiting = self.project().waiting;
+        let queue = waiting.queue();
+        if at == NEVER {
+            waiting.as_mut().cancel();
+            return waiting.restart(at);
+        }
+        let mut earlier = false;
+        // SAFETY: `requeue` calls this with the queue's lock held.
+        waiting.requeue(at, |_, at| unsafe { queue.admit(*at, 0, &mut earlier) });
+        if earlier {
+            queue.tell(at);
+        }
+    }
+}
+
+impl<L: RawLock> Future for QueueSleep<'_, L> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waiting = self.project().waiting;
+        if waiting.is_done() {
+            return Poll::Ready(());
+        }
+        let queue = waiting.queue();
+        let mut now = 0;
+        if let Some(at) = waiting.idle_entry() {
+            if at == NEVER {
+                return Poll::Pending;
+            }
+            now = queue.clock.map_or(0, |clock| clock());
+        }
+        let mut earlier = None;
+        let polled = waiting.poll(cx.waker(), |_, at| {
+            let mut is_earlier = false;
+            // SAFETY: `poll` calls this with the queue's lock held.
+            let admission = unsafe { queue.admit(*at, now, &mut is_earlier) };
+            earlier = is_earlier.then_some(*at);
+            admission
+        });
+        if let Some(at) = earlier {
+            queue.tell(at);
+        }
+        polled.map(|_| ())
+    }
+}
+
+impl<L: RawLock> FusedFuture for QueueSleep<'_, L> {
+    /// True once it is over.
+    fn is_terminated(&self) -> bool {
+        self.waiting.is_done()
+    }
+}
+
+impl<L: RawLock> fmt::Debug for QueueSleep<'_, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("QueueSleep").field(&self.waiting).finish()
+    }
+}
+
+impl<'q, L: RawLock> Waiting<&'q TimerQueue<L>, TimerQueue<L>> {
+    fn queue(&self) -> &'q TimerQueue<L> {
+        self.handle().copied().expect("the handle of a sleep is never taken")
+    }
+}
+
+// === impl Times ===
+
+impl Times {
+    /// Tells the driver, who has asked, when to come back (T3).
+    fn tell_front(&mut self, list: &List<'_, u64>) -> Option<u64> {
+        let front = list.front();
+        self.told = front.unwrap_or(NEVER);
+        front
+    }
+}
+
+// === impl Locked ===
+
+// SAFETY: touched only under the queue's lock (T1), which hands it from thread to thread.
+unsafe impl<T: Send> Sync for Locked<T> {}
