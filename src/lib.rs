@@ -6,7 +6,11 @@ extern crate alloc;
 #[cfg(any(feature = "std", test, tollgate_loom))]
 extern crate std;
 
+pub mod semaphore;
 mod sync;
 mod wait;
 
+pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
