@@ -17,6 +17,8 @@
 //! ```
 
 mod engine;
+#[cfg(test)]
+mod model;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 mod owned;
 mod permits;
@@ -224,7 +226,8 @@ impl<L: RawLock> Semaphore<L> {
     /// # Ok::<(), tollgate::Closed>(())
     /// # }).unwrap();
     /// ```
-    pub const fn acquire(&self) -> Acquire<'_, L> {
+    #[inline]
+    pub fn acquire(&self) -> Acquire<'_, L> {
         self.acquire_demand(Demand::exactly(1))
     }
 
@@ -251,7 +254,8 @@ impl<L: RawLock> Semaphore<L> {
     /// # }).unwrap();
     /// ```
     #[track_caller]
-    pub const fn acquire_many(&self, n: usize) -> Acquire<'_, L> {
+    #[inline]
+    pub fn acquire_many(&self, n: usize) -> Acquire<'_, L> {
         self.acquire_demand(checked(n))
     }
 
@@ -275,7 +279,8 @@ impl<L: RawLock> Semaphore<L> {
     /// # }).unwrap();
     /// ```
     #[track_caller]
-    pub const fn acquire_up_to(&self, range: RangeInclusive<usize>) -> Acquire<'_, L> {
+    #[inline]
+    pub fn acquire_up_to(&self, range: RangeInclusive<usize>) -> Acquire<'_, L> {
         self.acquire_demand(checked_range(&range))
     }
 
@@ -514,10 +519,9 @@ impl<L: RawLock> Semaphore<L> {
         self.engine.word().is_closed()
     }
 
-    const_fn! {
-        const fn acquire_demand(&self, demand: Demand) -> Acquire<'_, L> {
-            Acquire { wait: Waiting::new(Borrowed(self), demand, 0) }
-        }
+    #[inline]
+    fn acquire_demand(&self, demand: Demand) -> Acquire<'_, L> {
+        Acquire { wait: Waiting::new(Borrowed(self), demand, 0) }
     }
 
     #[inline]
