@@ -7,9 +7,13 @@ extern crate alloc;
 extern crate std;
 
 mod adapters;
+pub mod semaphore;
 mod sync;
 pub mod time;
 mod wait;
 
+pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
 pub use time::{DeadlineExt, Elapsed};

@@ -14,11 +14,11 @@ use core::marker::PhantomData;
 pub(crate) use core::sync::atomic::Ordering;
 
 #[cfg(all(not(tollgate_loom), not(feature = "portable-atomic")))]
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+pub(crate) use core::sync::atomic::{AtomicU8, AtomicUsize};
 #[cfg(tollgate_loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize};
 #[cfg(all(not(tollgate_loom), feature = "portable-atomic"))]
-pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize};
+pub(crate) use portable_atomic::{AtomicU8, AtomicUsize};
 
 #[cfg(not(tollgate_loom))]
 pub(crate) use futures_util::task::AtomicWaker;
@@ -75,6 +75,15 @@ macro_rules! new_lock {
     }};
 }
 pub(crate) use new_lock;
+
+/// Compiles its items where [`DefaultLock`] can be made without naming another lock.
+macro_rules! if_default_lock {
+    ($($item:item)*) => {$(
+        #[cfg(any(feature = "std", feature = "critical-section", tollgate_loom))]
+        $item
+    )*};
+}
+pub(crate) use if_default_lock;
 
 /// A lock in closure form: what the crate's waiting queues are protected by.
 ///
@@ -298,6 +307,40 @@ pub(crate) fn resume_panic(panic: Panic) -> ! {
 pub(crate) use std::{io, time::Instant};
 #[cfg(all(feature = "std", not(tollgate_loom)))]
 pub(crate) use std::{sync::OnceLock, thread};
+
+// === blocking ===
+
+/// Runs `future` on this thread and parks the thread while it waits.
+#[cfg(feature = "std")]
+pub(crate) fn block_on<F: Future>(mut future: core::pin::Pin<&mut F>) -> F::Output {
+    use core::task::{Context, Poll, Waker};
+    use std::sync::Arc;
+    use std::task::Wake;
+    use std::thread::{self, Thread};
+
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    std::thread_local! {
+        // One waker a thread, not one a wait.
+        static UNPARK: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    }
+
+    let waker = UNPARK.with(Waker::clone);
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            // A left-over token makes this return early; then the poll finds nothing new and the next park sleeps.
+            Poll::Pending => thread::park(),
+        }
+    }
+}
 
 // === models ===
 

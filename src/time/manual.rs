@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::queue::NEVER;
 use super::{Clock, QueueSleep, Timer, TimerQueue};
-use crate::sync::{DefaultLock, RawLock, const_fn};
+use crate::sync::{DefaultLock, RawLock, const_fn, if_default_lock};
 
 /// A clock that stands still until a test moves it, and a timer on any executor.
 ///
@@ -37,11 +37,20 @@ pub struct ManualClock<L = DefaultLock> {
 
 // === impl ManualClock ===
 
-impl ManualClock {
-    const_fn! {
-        /// A clock at its start.
-        pub const fn new() -> Self {
-            Self::with_lock()
+if_default_lock! {
+    impl ManualClock<DefaultLock> {
+        const_fn! {
+            /// A clock at its start, with the default lock.
+            #[must_use]
+            pub const fn new() -> Self {
+                Self::with_lock()
+            }
+        }
+    }
+
+    impl Default for ManualClock<DefaultLock> {
+        fn default() -> Self {
+            Self::new()
         }
     }
 }
@@ -49,6 +58,7 @@ impl ManualClock {
 impl<L: RawLock> ManualClock<L> {
     const_fn! {
         /// As [`new`](ManualClock::new), with a lock of another type.
+        #[must_use]
         pub const fn with_lock() -> Self {
             Self { queue: TimerQueue::with_lock().ticks_per_second(1_000_000_000) }
         }
@@ -95,12 +105,6 @@ impl<L: RawLock> ManualClock<L> {
 /// Nanoseconds, if they can be represented.
 fn ticks(at: Duration) -> Option<u64> {
     u64::try_from(at.as_nanos()).ok()
-}
-
-impl Default for ManualClock {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl<L: RawLock> fmt::Debug for ManualClock<L> {

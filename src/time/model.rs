@@ -1,1 +1,184 @@
+//! Models of the timer queue: run as they are with real threads, and under loom through every schedule.
+//!
+//! The batch holds two wakers here, so three sleeps that end together reach the second round.
 
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+
+use std::task::Wake;
+
+use super::queue::{QueueSleep, TimerQueue};
+use super::{Clock, DeadlineExt, Elapsed};
+use crate::sync::Ordering;
+use crate::sync::model::{Arc, block_on, check, thread};
+
+fn poll_once(sleep: Pin<&mut QueueSleep<'_>>) -> Poll<()> {
+    sleep.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn spawn(queue: &Arc<TimerQueue>, f: impl FnOnce(&TimerQueue) + Send + 'static) -> thread::JoinHandle<()> {
+    let queue = queue.clone();
+    thread::spawn(move || f(&queue))
+}
+
+/// Counts its wakes with std's atomics, which loom does not see and need not.
+#[derive(Default)]
+struct Count(std::sync::atomic::AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Count {
+    fn new() -> (std::sync::Arc<Self>, Waker) {
+        let count = std::sync::Arc::new(Self::default());
+        (count.clone(), Waker::from(count))
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn model_a_sleep_that_begins_as_its_time_comes_ends() {
+    check(3, || {
+        let queue = Arc::new(TimerQueue::new());
+        let sleeper = spawn(&queue, |queue| block_on(queue.sleep_until(10)));
+        assert!(matches!(queue.advance(10), None | Some(10)));
+        sleeper.join().unwrap();
+        assert_eq!(queue.sleepers(), 0);
+        assert_eq!(queue.next_deadline(), None);
+    });
+}
+
+#[test]
+fn model_sleeps_that_end_together_are_woken_over_several_rounds() {
+    check(2, || {
+        let queue = Arc::new(TimerQueue::new());
+        let sleeper = spawn(&queue, |queue| {
+            let (a, b, c) = (queue.sleep_until(3), queue.sleep_until(1), queue.sleep_until(2));
+            let (mut a, mut b, mut c) = (pin!(a), pin!(b), pin!(c));
+            block_on(core::future::poll_fn(|cx| {
+                let polls = [a.as_mut().poll(cx), b.as_mut().poll(cx), c.as_mut().poll(cx)];
+                if polls.iter().all(Poll::is_ready) { Poll::Ready(()) } else { Poll::Pending }
+            }));
+        });
+        queue.advance(3);
+        sleeper.join().unwrap();
+        assert_eq!(queue.sleepers(), 0);
+    });
+}
+
+#[test]
+fn model_a_sleep_dropped_as_it_ends_leaves_the_others() {
+    check(3, || {
+        let queue = Arc::new(TimerQueue::new());
+        let quitter = spawn(&queue, |queue| {
+            let mut sleep = pin!(queue.sleep_until(5));
+            let _ = poll_once(sleep.as_mut());
+        });
+        let sleeper = spawn(&queue, |queue| block_on(queue.sleep_until(5)));
+        queue.advance(5);
+        quitter.join().unwrap();
+        sleeper.join().unwrap();
+        assert_eq!(queue.sleepers(), 0);
+    });
+}
+
+#[test]
+fn model_a_sleep_that_is_moved_as_it_ends_ends_at_its_new_time() {
+    check(3, || {
+        let queue = Arc::new(TimerQueue::new());
+        let sleeper = spawn(&queue, |queue| {
+            let mut sleep = pin!(queue.sleep_until(1));
+            let _ = poll_once(sleep.as_mut());
+            sleep.as_mut().reset(2);
+            block_on(sleep);
+            assert!(queue.now() >= 2, "early");
+        });
+        queue.advance(1);
+        queue.advance(2);
+        sleeper.join().unwrap();
+        assert_eq!(queue.sleepers(), 0);
+    });
+}
+
+#[test]
+fn model_a_sleep_moved_to_a_past_time_wakes_its_task() {
+    check(3, || {
+        let queue = Arc::new(TimerQueue::new());
+        let (count, waker) = Count::new();
+        let driver = spawn(&queue, |queue| {
+            queue.advance(2);
+        });
+        let mut sleep = pin!(queue.sleep_until(9));
+        assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        sleep.as_mut().reset(2);
+        driver.join().unwrap();
+        assert_eq!(count.get(), 1, "woken by either, once");
+        assert!(poll_once(sleep).is_ready());
+    });
+}
+
+#[test]
+fn model_the_newest_waker_is_woken() {
+    check(3, || {
+        let queue = Arc::new(TimerQueue::new());
+        let driver = spawn(&queue, |queue| {
+            queue.advance(4);
+        });
+        let (old, old_waker) = Count::new();
+        let (new, new_waker) = Count::new();
+        let mut sleep = pin!(queue.sleep_until(4));
+        let first = sleep.as_mut().poll(&mut Context::from_waker(&old_waker));
+        let second = sleep.as_mut().poll(&mut Context::from_waker(&new_waker));
+        driver.join().unwrap();
+        assert!(old.get() + new.get() <= 1);
+        assert!(second.is_ready() || new.get() == 1, "{first:?} {second:?}");
+        assert!(poll_once(sleep).is_ready());
+        drop((old_waker, new_waker));
+        assert_eq!(std::sync::Arc::strong_count(&old) + std::sync::Arc::strong_count(&new), 2, "no waker is kept");
+    });
+}
+
+#[test]
+fn model_no_earlier_end_goes_unheard() {
+    std::thread_local! {
+        static HEARD: core::cell::Cell<u64> = const { core::cell::Cell::new(u64::MAX) };
+    }
+
+    // What a tickless driver does: advance, then stay away until what that returned, unless it hears of less.
+    check(3, || {
+        let queue = Arc::new(TimerQueue::new().on_earlier(|at| HEARD.set(at)));
+        let mut before = pin!(queue.sleep_until(10));
+        assert!(poll_once(before.as_mut()).is_pending());
+        assert_eq!(HEARD.replace(u64::MAX), 10);
+        let driver = thread::spawn({
+            let queue = queue.clone();
+            move || queue.advance(10)
+        });
+        let mut after = pin!(queue.sleep_until(20));
+        assert!(poll_once(after.as_mut()).is_pending());
+        let heard = HEARD.replace(u64::MAX);
+        let back = driver.join().unwrap().unwrap_or(u64::MAX);
+        assert!(back.min(heard) <= 20, "nobody comes back for the one at 20");
+    });
+}
+
+#[test]
+fn model_a_deadline_wakes_its_task() {
+    check(2, || {
+        let queue = Arc::new(TimerQueue::new());
+        let sleeper = spawn(&queue, |queue| {
+            let limited = core::future::pending::<()>().deadline(queue, 7);
+            assert_eq!(block_on(limited), Err(Elapsed));
+        });
+        queue.advance(6);
+        queue.advance(7);
+        sleeper.join().unwrap();
+        assert_eq!(queue.sleepers(), 0);
+    });
+}

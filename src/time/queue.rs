@@ -20,7 +20,7 @@ use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
 
 use super::{Clock, Timer};
-use crate::sync::{DefaultLock, RawLock, UnsafeCell, const_fn};
+use crate::sync::{DefaultLock, RawLock, UnsafeCell, const_fn, if_default_lock};
 use crate::wait::batch::{Batch, wake_rounds};
 use crate::wait::queue::{List, Outcome, Queue};
 use crate::wait::waiting::{Admission, Waitable, Waiting};
@@ -118,11 +118,20 @@ pin_project! {
 
 // === impl TimerQueue ===
 
-impl TimerQueue {
-    const_fn! {
-        /// An empty queue at time zero with a tick of a millisecond.
-        pub const fn new() -> Self {
-            Self::with_lock()
+if_default_lock! {
+    impl TimerQueue<DefaultLock> {
+        const_fn! {
+            /// An empty queue at time zero with a tick of a millisecond and the default lock.
+            #[must_use]
+            pub const fn new() -> Self {
+                Self::with_lock()
+            }
+        }
+    }
+
+    impl Default for TimerQueue<DefaultLock> {
+        fn default() -> Self {
+            Self::new()
         }
     }
 }
@@ -138,6 +147,7 @@ impl<L: RawLock> TimerQueue<L> {
         /// let timers = TimerQueue::<LocalLock>::with_lock();
         /// assert_eq!(timers.advance(1), None);
         /// ```
+        #[must_use]
         pub const fn with_lock() -> Self {
             Self {
                 queue: Queue::new(),
@@ -224,7 +234,7 @@ impl<L: RawLock> TimerQueue<L> {
     }
 
     /// A sleep that ends at `at`, and never if that is `u64::MAX`.
-    pub const fn sleep_until(&self, at: u64) -> QueueSleep<'_, L> {
+    pub fn sleep_until(&self, at: u64) -> QueueSleep<'_, L> {
         QueueSleep { waiting: Waiting::new(self, at, 0) }
     }
 
@@ -273,12 +283,6 @@ impl<L: RawLock> TimerQueue<L> {
         // Below 10^9 times 2^32, so it fits; and no 128-bit division, which small targets pay dearly for.
         let part = (u64::from(duration.subsec_nanos()) * rate).div_ceil(1_000_000_000);
         duration.as_secs().checked_mul(rate)?.checked_add(part)
-    }
-}
-
-impl Default for TimerQueue {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -363,15 +367,14 @@ impl<L: RawLock> QueueSleep<'_, L> {
     /// If it was polled and is not over, its task is woken at the new time without polling it again, and at once if that is
     /// past.
     pub fn reset(self: Pin<&mut Self>, at: u64) {
-        let mut waiting = self.project().waiting;
+        let waiting = self.project().waiting;
         let queue = waiting.queue();
         if at == NEVER {
-            waiting.as_mut().cancel();
-            return waiting.restart(at);
+            return waiting.restart(None, at);
         }
         let mut earlier = false;
         // SAFETY: `requeue` calls this with the queue's lock held.
-        waiting.requeue(at, |_, at| unsafe { queue.admit(*at, 0, &mut earlier) });
+        waiting.requeue(at, |queue, _, at| unsafe { queue.admit(*at, 0, &mut earlier) });
         if earlier {
             queue.tell(at);
         }
@@ -395,7 +398,7 @@ impl<L: RawLock> Future for QueueSleep<'_, L> {
             now = queue.clock.map_or(0, |clock| clock());
         }
         let mut earlier = None;
-        let polled = waiting.poll(cx.waker(), |_, at| {
+        let polled = waiting.poll(cx.waker(), |queue, _, at| {
             let mut is_earlier = false;
             // SAFETY: `poll` calls this with the queue's lock held.
             let admission = unsafe { queue.admit(*at, now, &mut is_earlier) };

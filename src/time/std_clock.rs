@@ -30,6 +30,7 @@ impl Clock for StdClock {
 }
 
 /// Makes a type a clock by the system's.
+#[allow(unused_macros, reason = "a model build without adapters has no use for it")]
 macro_rules! std_clock {
     ($Clock:ty) => {
         impl $crate::time::Clock for $Clock {
@@ -49,4 +50,5 @@ macro_rules! std_clock {
         }
     };
 }
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use std_clock;

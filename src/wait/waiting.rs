@@ -117,6 +117,12 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         self.waiter.rank()
     }
 
+    /// Changes what is asked for before the wait is pinned, hence before it begins.
+    pub(crate) fn amend(&mut self, change: impl FnOnce(W::Entry) -> W::Entry) {
+        // SAFETY: the owner, and never linked, as the exclusive reference to something not pinned proves.
+        unsafe { self.waiter.set_entry(change(self.waiter.entry())) };
+    }
+
     /// Sets the rank before the wait is pinned, hence before it begins.
     pub(crate) fn set_rank(&mut self, rank: u8) {
         self.waiter.set_rank(rank);
@@ -129,7 +135,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     pub(crate) fn poll(
         mut self: Pin<&mut Self>,
         waker: &Waker,
-        admit: impl FnOnce(&mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
     ) -> Poll<(Outcome, W::Entry)> {
         match self.waiter.phase() {
             IDLE => self.as_mut().join(Some(waker.clone()), admit),
@@ -151,7 +157,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     pub(crate) fn join(
         self: Pin<&mut Self>,
         waker: Option<Waker>,
-        admit: impl FnOnce(&mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
     ) {
         if !self.is_idle() {
             return;
@@ -165,7 +171,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         handle.queue().with(|list| {
             // SAFETY: the owner, and not linked.
             let mut entry = unsafe { waiter.entry() };
-            let admission = admit(list, &mut entry);
+            let admission = admit(handle, list, &mut entry);
             // SAFETY: as above.
             unsafe { waiter.set_entry(entry) };
             match admission {
@@ -210,6 +216,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     /// Ends the wait wherever it is, as dropping does, and makes it idle again.
     pub(crate) fn cancel(self: Pin<&mut Self>) {
         let this = self.project();
+        // Without a handle the wait was over.
         let Some(handle) = this.handle.as_ref() else { return };
         let handle: &W = handle;
         let waiter = this.waiter.into_ref().get_ref();
@@ -246,67 +253,70 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     /// Makes the wait ask for `entry` instead, wherever it is.
     ///
     /// If it is queued, `admit` decides about it anew, and it keeps its waker, which is woken if it need not wait any longer;
-    /// its leaving the old place lets nobody else go on. Otherwise that is left to the next poll.
+    /// its leaving the old place lets nobody else go on. Otherwise this is [`restart`](Self::restart).
     pub(crate) fn requeue(
         self: Pin<&mut Self>,
         entry: W::Entry,
-        admit: impl FnOnce(&mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
     ) {
-        let this = self.project();
-        let handle: &W = this.handle.as_ref().expect("the handle of a wait that is not over");
-        let waiter = this.waiter.into_ref().get_ref();
-        let mut woken = None;
-        let queued = waiter.phase() == QUEUED
-            && handle.queue().with(|list| {
-                if waiter.phase() != QUEUED {
-                    return false;
-                }
-                // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner.
-                unsafe { list.unlink(NonNull::from(waiter)) };
-                let mut entry = entry;
-                let admission = admit(list, &mut entry);
-                // SAFETY: the owner, and not linked since the line above.
-                unsafe { waiter.set_entry(entry) };
-                match admission {
-                    Admission::Queue => {
-                        let newcomer = (entry, waiter.rank());
-                        // SAFETY: as in `join`. The phase is set to what it was, `QUEUED`.
-                        unsafe {
-                            list.link(NonNull::from(waiter), |queued| {
-                                W::overtakes(newcomer, (queued.entry(), queued.rank()))
-                            });
-                        }
-                    }
-                    Admission::Now(outcome) => {
-                        // SAFETY: the owner, not linked, and not resolved by anyone else.
-                        woken = unsafe { waiter.replace_waker(None) };
-                        waiter.set_phase(outcome.phase());
-                    }
-                }
-                true
-            });
-        if !queued {
-            waiter.set_phase(IDLE);
-            // SAFETY: the owner, and not linked: a waiter that is resolved or over never gets linked by others.
-            unsafe { waiter.set_entry(entry) };
+        if self.waiter.phase() != QUEUED {
+            return self.restart(None, entry);
         }
+        let this = self.as_ref().get_ref();
+        let handle: &W = this.handle.as_ref().expect("the handle of a wait that is not over");
+        let waiter = &this.waiter;
+        let mut woken = None;
+        let requeued = handle.queue().with(|list| {
+            if waiter.phase() != QUEUED {
+                return false;
+            }
+            // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner.
+            unsafe { list.unlink(NonNull::from(waiter)) };
+            let mut entry = entry;
+            let admission = admit(handle, list, &mut entry);
+            // SAFETY: the owner, and not linked since the line above.
+            unsafe { waiter.set_entry(entry) };
+            match admission {
+                Admission::Queue => {
+                    let newcomer = (entry, waiter.rank());
+                    // SAFETY: as in `join`.
+                    unsafe {
+                        list.link(NonNull::from(waiter), |queued| {
+                            W::overtakes(newcomer, (queued.entry(), queued.rank()))
+                        });
+                    }
+                }
+                Admission::Now(outcome) => {
+                    // SAFETY: the owner, not linked, and not resolved by anyone else.
+                    woken = unsafe { waiter.replace_waker(None) };
+                    waiter.set_phase(outcome.phase());
+                }
+            }
+            true
+        });
         if let Some(waker) = woken {
             waker.wake();
         }
+        if !requeued {
+            self.restart(None, entry);
+        }
     }
 
-    /// Makes a wait that is idle or over ask for `entry` at its next poll.
+    /// Cancels the wait and asks for `entry` at the next poll, of `handle` if one is given.
     ///
     /// # Panics
     ///
-    /// If the wait is under way, or its handle was taken.
-    pub(crate) fn restart(self: Pin<&mut Self>, entry: W::Entry) {
-        let phase = self.waiter.phase();
-        assert!(phase == IDLE || phase == DONE, "a wait under way has to be cancelled first");
-        assert!(self.handle.is_some(), "the handle is gone");
+    /// If the old handle was taken and there is no new one.
+    pub(crate) fn restart(mut self: Pin<&mut Self>, handle: Option<H>, entry: W::Entry) {
+        self.as_mut().cancel();
+        let this = self.project();
+        if handle.is_some() {
+            *this.handle = handle;
+        }
+        assert!(this.handle.is_some(), "a wait needs a handle");
         // SAFETY: the owner, and not linked.
-        unsafe { self.waiter.set_entry(entry) };
-        self.waiter.set_phase(IDLE);
+        unsafe { this.waiter.set_entry(entry) };
+        this.waiter.set_phase(IDLE);
     }
 }
 
