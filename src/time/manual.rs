@@ -93,6 +93,16 @@ impl<L: RawLock> ManualClock<L> {
         self.queue.sleepers()
     }
 
+    /// A sleep that ends at `at`, and never if that is beyond what the clock can represent.
+    pub fn sleep_until(&self, at: Duration) -> QueueSleep<'_, L> {
+        self.queue.sleep_until(ticks(at).unwrap_or(NEVER))
+    }
+
+    /// A sleep that ends `duration` after this call.
+    pub fn sleep(&self, duration: Duration) -> QueueSleep<'_, L> {
+        self.sleep_until(self.now().saturating_add(duration))
+    }
+
     fn step_within(&self, end: Duration) -> bool {
         let next = self.queue.next_deadline().filter(|at| Duration::from_nanos(*at) <= end);
         if let Some(next) = next {
@@ -134,7 +144,7 @@ impl<'c, L: RawLock> Timer for &'c ManualClock<L> {
     type Sleep = QueueSleep<'c, L>;
 
     fn sleep_until(&self, at: Duration) -> QueueSleep<'c, L> {
-        self.queue.sleep_until(ticks(at).unwrap_or(NEVER))
+        ManualClock::sleep_until(self, at)
     }
 
     fn reset(&self, sleep: Pin<&mut QueueSleep<'c, L>>, at: Duration) {
