@@ -53,6 +53,24 @@ impl<T> UnsafeCell<T> {
     }
 }
 
+/// Reads an atomic that is about to be changed by compare-and-swap or fetch-and-add. Relaxed: the change decides.
+#[cfg(not(tollgate_loom))]
+#[inline(always)]
+pub(crate) fn peek(atomic: &AtomicUsize) -> usize {
+    atomic.load(Ordering::Relaxed)
+}
+
+/// The same for loom, as a swap that fails.
+///
+/// Loom remembers one access for each atomic, the last. A plain load here would hide another thread's earlier load from
+/// the change that follows, and the schedules in which the two come the other way round would never be tried.
+#[cfg(tollgate_loom)]
+pub(crate) fn peek(atomic: &AtomicUsize) -> usize {
+    match atomic.compare_exchange(usize::MAX, usize::MAX, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(value) | Err(value) => value,
+    }
+}
+
 /// Emits a `const fn`, or a plain `fn` under loom, whose atomics and cells have no const constructor.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {

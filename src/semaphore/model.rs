@@ -352,3 +352,35 @@ fn model_forgetting_free_permits_races_a_waiter() {
         assert_eq!(semaphore.available_permits(), 1 - forgotten);
     });
 }
+
+#[test]
+fn model_a_grant_before_the_close_stays_a_grant() {
+    check(3, || {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let permit = acquire(&semaphore, 1).unwrap();
+        let mut enrolled = std::boxed::Box::pin(semaphore.acquire());
+        enrolled.as_mut().enroll();
+        drop(permit);
+        let closes = spawn(&semaphore, Semaphore::close);
+        drop(block_on(enrolled).unwrap());
+        closes.join().unwrap();
+        assert_eq!(semaphore.available_permits(), 1);
+    });
+}
+
+#[test]
+fn model_nobody_overtakes_the_queue() {
+    check(3, || {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let mut large = std::boxed::Box::pin(semaphore.acquire_many(2));
+        large.as_mut().enroll();
+        let newcomer = spawn(&semaphore, |semaphore| {
+            assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
+            assert!(poll_once(semaphore.acquire()).is_pending());
+        });
+        newcomer.join().unwrap();
+        semaphore.add_permits(1);
+        drop(block_on(large).unwrap());
+        assert_eq!(semaphore.available_permits(), 2);
+    });
+}
