@@ -1,9 +1,9 @@
 //! Bounded concurrency without a runtime.
 #![no_std]
 
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", test))]
 extern crate alloc;
-#[cfg(any(feature = "std", test, tollgate_loom))]
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 pub mod semaphore;

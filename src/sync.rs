@@ -289,7 +289,7 @@ impl fmt::Debug for LocalLock {
 
 /// A panic on its way, kept until the work that others depend on is done.
 #[cfg(feature = "std")]
-pub(crate) type Panic = std::boxed::Box<dyn core::any::Any + Send>;
+pub(crate) type Panic = alloc::boxed::Box<dyn core::any::Any + Send>;
 /// Without std a panic cannot be held back; this type has no value.
 #[cfg(not(feature = "std"))]
 pub(crate) type Panic = core::convert::Infallible;
@@ -324,9 +324,9 @@ pub(crate) fn resume_panic(panic: Panic) -> ! {
 /// Runs `future` on this thread and parks the thread while it waits.
 #[cfg(feature = "std")]
 pub(crate) fn block_on<F: Future>(mut future: core::pin::Pin<&mut F>) -> F::Output {
+    use alloc::sync::Arc;
+    use alloc::task::Wake;
     use core::task::{Context, Poll, Waker};
-    use std::sync::Arc;
-    use std::task::Wake;
     use std::thread::{self, Thread};
 
     struct Unpark(Thread);

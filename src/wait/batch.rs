@@ -101,9 +101,9 @@ impl<F: FnMut(&mut Batch) -> bool> Drop for Rounds<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
+    use alloc::sync::Arc;
+    use alloc::task::Wake;
+    use core::sync::atomic::{AtomicUsize, Ordering};
 
     struct Count {
         woken: AtomicUsize,
