@@ -362,7 +362,7 @@ pub(crate) mod model {
     pub(crate) use loom::{future::block_on, sync::Arc, thread};
 
     #[cfg(not(tollgate_loom))]
-    pub(crate) use {futures_lite::future::block_on, alloc::sync::Arc, std::thread};
+    pub(crate) use {alloc::sync::Arc, futures_lite::future::block_on, std::thread};
 
     /// Explores `f` under loom with at most `preemptions` forced switches a run (`LOOM_MAX_PREEMPTIONS` overrides it).
     #[cfg(tollgate_loom)]
