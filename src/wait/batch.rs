@@ -94,7 +94,7 @@ impl<F: FnMut(&mut Batch) -> bool> Rounds<F> {
 impl<F: FnMut(&mut Batch) -> bool> Drop for Rounds<F> {
     fn drop(&mut self) {
         // Only where a panic could not be held back is there anything left here.
-        drop(self.run());
+        let _ = self.run();
     }
 }
 
