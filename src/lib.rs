@@ -1,9 +1,39 @@
-//! Bounded concurrency without a runtime.
+//! Bounded concurrency without a runtime: a counting semaphore, stream fan-out and deadlines that work on any executor,
+//! from servers to bare metal.
+//!
+//! # Want -> type
+//!
+//! | you want | you take |
+//! |---|---|
+//! | at most `n` of something at once, in turn | [`Semaphore`] |
+//! | ... with permits that move between tasks | [`Semaphore::acquire_owned`] |
+//! | ... on one thread, without atomics | `Semaphore<`[`LocalLock`]`>` |
+//! | to give up after a while, or at an instant | [`DeadlineExt::timeout`], [`DeadlineExt::deadline`] |
+//! | to give up when something else happens | [`DeadlineExt::until`] |
+//! | a timer | one of [`time`] |
+//!
+//! # What the crate never does
+//!
+//! * It starts no runtime, spawns no task, reads no clock and logs nothing on its own. Only `ThreadTimer` has a thread.
+//! * It never wakes, clones or drops a waker, polls a future or runs a closure of yours with a lock held.
+//! * It never spins on a lock. Where the platform has no lock to offer, you name one, or it does not compile.
+//! * Waiting for a permit never allocates.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `std` | yes | the system's mutex as [`DefaultLock`], blocking forms, `ThreadTimer`; implies `alloc` |
+//! | `alloc` | by `std` | owned permits |
+//! | `critical-section` | | [`DefaultLock`] without `std`: critical sections, safe in interrupts |
+//! | `portable-atomic` | | targets without compare-and-swap; the application picks the backend |
+//! | `tokio`, `async-io`, `futures-timer`, `embassy-time` | | that runtime's timer |
+//! | `defmt` | | `defmt::Format` for errors |
 #![no_std]
 
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", test))]
 extern crate alloc;
-#[cfg(any(feature = "std", test, tollgate_loom))]
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 mod adapters;
@@ -17,3 +47,9 @@ pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
 pub use time::{DeadlineExt, Elapsed};
+
+/// The README's example, compiled and run with the doc tests.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+#[derive(Debug)]
+pub struct Readme;
