@@ -1,4 +1,6 @@
 //! Deadlines, polled by hand and through the public API alone.
+#![cfg(feature = "std")]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn, ready};
@@ -594,7 +596,7 @@ fn until_gives_the_value_if_both_are_ready() {
 
 #[test]
 fn sleeps_end_in_the_order_of_their_times_and_then_of_their_polls() {
-    struct Name(&'static str, std::sync::Mutex<Vec<&'static str>>);
+    struct Name(&'static str);
     static ORDER: std::sync::Mutex<Vec<&'static str>> = std::sync::Mutex::new(Vec::new());
     impl Wake for Name {
         fn wake(self: Arc<Self>) {
@@ -604,7 +606,7 @@ fn sleeps_end_in_the_order_of_their_times_and_then_of_their_polls() {
     let queue = TimerQueue::new();
     let mut sleeps: Vec<_> = [("c", 7), ("a", 3), ("d", 7), ("b", 5), ("e", 8)]
         .into_iter()
-        .map(|(name, at)| (Waker::from(Arc::new(Name(name, Default::default()))), Box::pin(queue.sleep_until(at))))
+        .map(|(name, at)| (Waker::from(Arc::new(Name(name))), Box::pin(queue.sleep_until(at))))
         .collect();
     for (waker, sleep) in &mut sleeps {
         assert!(sleep.as_mut().poll(&mut Context::from_waker(waker)).is_pending());

@@ -1,4 +1,5 @@
 //! The timers of runtimes: the same promises on each of them.
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
 use std::fmt::Debug;
 use std::future::{Future, pending, poll_fn, ready};

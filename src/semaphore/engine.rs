@@ -298,6 +298,7 @@ impl<L: RawLock> Engine<L> {
 impl<L: RawLock> Waitable for Engine<L> {
     type Lock = L;
     type Entry = Demand;
+    type State = ();
 
     fn queue(&self) -> &Queue<Demand, L> {
         &self.queue

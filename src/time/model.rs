@@ -5,10 +5,11 @@
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
-use std::task::Wake;
+use alloc::sync::Arc as Shared;
+use alloc::task::Wake;
 
 use super::queue::{QueueSleep, TimerQueue};
-use super::{Clock, DeadlineExt, Elapsed};
+use super::{Clock, DeadlineExt, Elapsed, FnTimer};
 use crate::sync::Ordering;
 use crate::sync::model::{Arc, block_on, check, thread};
 
@@ -21,19 +22,19 @@ fn spawn(queue: &Arc<TimerQueue>, f: impl FnOnce(&TimerQueue) + Send + 'static) 
     thread::spawn(move || f(&queue))
 }
 
-/// Counts its wakes with std's atomics, which loom does not see and need not.
+/// Counts its wakes with core's atomics, which loom does not see and need not.
 #[derive(Default)]
-struct Count(std::sync::atomic::AtomicUsize);
+struct Count(core::sync::atomic::AtomicUsize);
 
 impl Wake for Count {
-    fn wake(self: std::sync::Arc<Self>) {
+    fn wake(self: Shared<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Count {
-    fn new() -> (std::sync::Arc<Self>, Waker) {
-        let count = std::sync::Arc::new(Self::default());
+    fn new() -> (Shared<Self>, Waker) {
+        let count = Shared::new(Self::default());
         (count.clone(), Waker::from(count))
     }
 
@@ -140,7 +141,7 @@ fn model_the_newest_waker_is_woken() {
         assert!(second.is_ready() || new.get() == 1, "{first:?} {second:?}");
         assert!(poll_once(sleep).is_ready());
         drop((old_waker, new_waker));
-        assert_eq!(std::sync::Arc::strong_count(&old) + std::sync::Arc::strong_count(&new), 2, "no waker is kept");
+        assert_eq!(Shared::strong_count(&old) + Shared::strong_count(&new), 2, "no waker is kept");
     });
 }
 
@@ -179,6 +180,56 @@ fn model_a_deadline_wakes_its_task() {
         queue.advance(6);
         queue.advance(7);
         sleeper.join().unwrap();
+        assert_eq!(queue.sleepers(), 0);
+    });
+}
+
+#[test]
+fn model_a_deadline_goes_by_the_clock_and_not_by_its_timer() {
+    check(1, || {
+        let queue = TimerQueue::new();
+        // One that never ends, one that ends at once, and one that is right from the second time on.
+        let late = FnTimer(&queue, |_| core::future::pending());
+        let early = FnTimer(&queue, |_| core::future::ready(()));
+        let slips = core::cell::Cell::new(0);
+        let slipping = FnTimer(&queue, |d| {
+            slips.set(slips.get() + 1);
+            let at = if slips.get() == 1 { 0 } else { queue.checked_add(queue.now(), d).unwrap() };
+            queue.sleep_until(at)
+        });
+        let (count, waker) = Count::new();
+        let mut cx = Context::from_waker(&waker);
+        let mut late = pin!(core::future::pending::<()>().deadline(&late, 5));
+        let mut early = pin!(core::future::pending::<()>().deadline(&early, 5));
+        let mut slipping = pin!(core::future::pending::<()>().deadline(&slipping, 5));
+        assert!(late.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(count.get(), 0);
+        assert!(early.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(count.get(), 1, "its task has to come back");
+        assert!(slipping.as_mut().poll(&mut cx).is_pending());
+        queue.advance(5);
+        assert_eq!(count.get(), 2, "the second sleep has the waker");
+        for deadline in [late.poll(&mut cx), early.poll(&mut cx), slipping.poll(&mut cx)] {
+            assert_eq!(deadline, Poll::Ready(Err(Elapsed)));
+        }
+    });
+}
+
+#[test]
+fn model_a_value_in_time_wins_and_leaves_no_sleep_behind() {
+    check(1, || {
+        let queue = TimerQueue::new();
+        let ready = core::cell::Cell::new(false);
+        let value = core::future::poll_fn(|_| if ready.get() { Poll::Ready(()) } else { Poll::Pending });
+        let mut limited = pin!(value.deadline(&queue, 5));
+        assert!(limited.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(queue.sleepers(), 1);
+        ready.set(true);
+        queue.advance(4);
+        let mut second = pin!(core::future::ready(()).deadline(&queue, 3));
+        let second = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(second, Poll::Ready(Ok(())), "ready, if late");
+        assert_eq!(limited.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())));
         assert_eq!(queue.sleepers(), 0);
     });
 }

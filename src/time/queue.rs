@@ -2,13 +2,11 @@
 //!
 //! The queue is the crate's [`Queue`] of waiters with the ends as its entries. Beside it, under the same lock, is the time.
 //!
-//! # Invariants
+//! What holds while the lock is free:
 //!
-//! * **T1** `times` is only touched with the queue's lock held: in [`TimerQueue::locked`], and in what
-//!   [`Waiting`] calls with the lock held.
-//! * **T2** The queue is sorted, and no entry in it is [`NEVER`], nor due by `times.now`, but while `advance` is resolving.
-//! * **T3** Whoever drives the queue has been told of a time at or before the first entry, by `advance` returning it or
-//!   by the hook; `times.told` is that time.
+//! * The queue is sorted, and no entry in it is [`NEVER`], nor due but while `advance` is between two rounds.
+//! * Whoever drives the queue has been told of a time at or before the first entry, by `advance` returning it or by the
+//!   hook. [`Times::told`] is that time.
 
 use core::fmt;
 use core::num::NonZeroU32;
@@ -20,7 +18,7 @@ use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
 
 use super::{Clock, Timer};
-use crate::sync::{DefaultLock, RawLock, UnsafeCell, const_fn, if_default_lock};
+use crate::sync::{DefaultLock, RawLock, const_fn, if_default_lock};
 use crate::wait::batch::{Batch, wake_rounds};
 use crate::wait::queue::{List, Outcome, Queue};
 use crate::wait::waiting::{Admission, Waitable, Waiting};
@@ -83,22 +81,19 @@ const FIRED: Outcome = Outcome::new(0);
 ///
 /// A sorted list rather than a timer wheel, for a wheel of the same range takes more than 4 KB.
 pub struct TimerQueue<L = DefaultLock> {
-    queue: Queue<u64, L>,
-    times: Locked<Times>,
-    /// Never zero.
+    queue: Queue<u64, L, Times>,
     rate: NonZeroU32,
     clock: Option<fn() -> u64>,
     on_earlier: Option<fn(u64)>,
 }
 
-/// What the lock of the queue protects beside the queue.
-struct Locked<T>(UnsafeCell<T>);
+type Sleepers<'a> = List<'a, u64, Times>;
 
 #[derive(Debug, Clone, Copy)]
-struct Times {
+pub(crate) struct Times {
     /// What `advance` said last, below [`NEVER`].
     now: u64,
-    /// The driver comes back then by itself, or before (T3).
+    /// The driver comes back then by itself, or before.
     told: u64,
 }
 
@@ -150,8 +145,7 @@ impl<L: RawLock> TimerQueue<L> {
         #[must_use]
         pub const fn with_lock() -> Self {
             Self {
-                queue: Queue::new(),
-                times: Locked(UnsafeCell::new(Times { now: 0, told: NEVER })),
+                queue: Queue::with_state(Times { now: 0, told: NEVER }),
                 rate: NonZeroU32::new(1000).unwrap(),
                 clock: None,
                 on_earlier: None,
@@ -206,16 +200,16 @@ impl<L: RawLock> TimerQueue<L> {
         let mut next = None;
         let mut woken = false;
         wake_rounds(|batch| {
-            self.locked(|list, times| {
-                times.now = times.now.max(now.min(NEVER - 1));
-                while let Some(at) = list.front().filter(|at| *at <= times.now) {
+            self.queue.with(|list| {
+                list.state.now = list.state.now.max(now.min(NEVER - 1));
+                while let Some(at) = list.front().filter(|at| *at <= list.state.now) {
                     if batch.room() == 0 {
                         return true;
                     }
                     list.resolve_front(at, FIRED, batch);
                     woken = true;
                 }
-                next = times.tell_front(list);
+                next = tell_front(list);
                 false
             })
         });
@@ -225,7 +219,7 @@ impl<L: RawLock> TimerQueue<L> {
 
     /// When the next one wants to be woken, if anyone does. `advance` should be called by then.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.locked(|list, times| times.tell_front(list))
+        self.queue.with(tell_front)
     }
 
     /// How many sleeps are waiting to be woken.
@@ -243,32 +237,16 @@ impl<L: RawLock> TimerQueue<L> {
         self.sleep_until(self.after(self.now(), duration).unwrap_or(NEVER))
     }
 
-    /// The queue and the times, with the lock held. `f` must not run code that we do not know.
-    fn locked<R>(&self, f: impl FnOnce(&mut List<'_, u64>, &mut Times) -> R) -> R {
-        self.queue.with(|list| {
-            // SAFETY: the lock is held (T1), and `with` is not called again inside, as locks are not recursive.
-            self.times.0.with_mut(|times| f(list, unsafe { &mut *times }))
-        })
-    }
-
-    /// Runs with the lock held: whether a sleep until `at` has to wait, and whether the driver has to hear of it.
-    ///
-    /// # Safety
-    ///
-    /// The lock of this queue is held, by the caller and outside [`locked`](Self::locked).
-    unsafe fn admit(&self, at: u64, now: u64, earlier: &mut bool) -> Admission {
-        self.times.0.with_mut(|times| {
-            // SAFETY: the lock is held, and there is no other reference, as the caller promises (T1).
-            let times = unsafe { &mut *times };
-            if at <= times.now.max(now) {
-                return Admission::Now(FIRED);
-            }
-            if at < times.told {
-                times.told = at;
-                *earlier = true;
-            }
-            Admission::Queue
-        })
+    /// Whether a sleep until `at` has to wait, and whether the driver has to hear of it.
+    fn admit(list: &mut Sleepers<'_>, at: u64, now: u64, earlier: &mut bool) -> Admission {
+        if at <= list.state.now.max(now) {
+            return Admission::Now(FIRED);
+        }
+        if at < list.state.told {
+            list.state.told = at;
+            *earlier = true;
+        }
+        Admission::Queue
     }
 
     /// Calls the hook.
@@ -288,7 +266,7 @@ impl<L: RawLock> TimerQueue<L> {
 
 impl<L: RawLock> fmt::Debug for TimerQueue<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sleepers, next, now) = self.locked(|list, times| (list.len(), list.front(), times.now));
+        let (sleepers, next, now) = self.queue.with(|list| (list.len(), list.front(), list.state.now));
         f.debug_struct("TimerQueue")
             .field("now", &now)
             .field("next_deadline", &next)
@@ -305,7 +283,7 @@ impl<L: RawLock> Clock for TimerQueue<L> {
     fn now(&self) -> u64 {
         let counter = self.clock.map_or(0, |clock| clock());
         // No sleep ends before this clock says so, even if `advance` runs ahead of the counter.
-        self.locked(|_, times| times.now).max(counter)
+        self.queue.with(|list| list.state.now).max(counter)
     }
 
     fn checked_add(&self, at: u64, duration: Duration) -> Option<u64> {
@@ -343,8 +321,9 @@ impl<L: RawLock> Waitable for TimerQueue<L> {
     type Lock = L;
     /// The end of the sleep.
     type Entry = u64;
+    type State = Times;
 
-    fn queue(&self) -> &Queue<u64, L> {
+    fn queue(&self) -> &Queue<u64, L, Times> {
         &self.queue
     }
 
@@ -352,7 +331,7 @@ impl<L: RawLock> Waitable for TimerQueue<L> {
         newcomer.0 < queued.0
     }
 
-    fn left(&self, _: &mut List<'_, u64>, _: &mut Batch) -> bool {
+    fn left(&self, _: &mut Sleepers<'_>, _: &mut Batch) -> bool {
         false
     }
 
@@ -373,8 +352,7 @@ impl<L: RawLock> QueueSleep<'_, L> {
             return waiting.restart(None, at);
         }
         let mut earlier = false;
-        // SAFETY: `requeue` calls this with the queue's lock held.
-        waiting.requeue(at, |queue, _, at| unsafe { queue.admit(*at, 0, &mut earlier) });
+        waiting.requeue(at, |_, list, at| TimerQueue::<L>::admit(list, *at, 0, &mut earlier));
         if earlier {
             queue.tell(at);
         }
@@ -397,16 +375,13 @@ impl<L: RawLock> Future for QueueSleep<'_, L> {
             }
             now = queue.clock.map_or(0, |clock| clock());
         }
-        let mut earlier = None;
-        let polled = waiting.poll(cx.waker(), |queue, _, at| {
-            let mut is_earlier = false;
-            // SAFETY: `poll` calls this with the queue's lock held.
-            let admission = unsafe { queue.admit(*at, now, &mut is_earlier) };
-            earlier = is_earlier.then_some(*at);
-            admission
+        let (mut end, mut earlier) = (NEVER, false);
+        let polled = waiting.poll(cx.waker(), |_, list, at| {
+            end = *at;
+            TimerQueue::<L>::admit(list, end, now, &mut earlier)
         });
-        if let Some(at) = earlier {
-            queue.tell(at);
+        if earlier {
+            queue.tell(end);
         }
         polled.map(|_| ())
     }
@@ -431,18 +406,11 @@ impl<'q, L: RawLock> Waiting<&'q TimerQueue<L>, TimerQueue<L>> {
     }
 }
 
-// === impl Times ===
+// === impl Sleepers ===
 
-impl Times {
-    /// Tells the driver, who has asked, when to come back (T3).
-    fn tell_front(&mut self, list: &List<'_, u64>) -> Option<u64> {
-        let front = list.front();
-        self.told = front.unwrap_or(NEVER);
-        front
-    }
+/// Tells the driver, who has asked, when to come back.
+fn tell_front(list: &mut Sleepers<'_>) -> Option<u64> {
+    let front = list.front();
+    list.state.told = front.unwrap_or(NEVER);
+    front
 }
-
-// === impl Locked ===
-
-// SAFETY: touched only under the queue's lock (T1), which hands it from thread to thread.
-unsafe impl<T: Send> Sync for Locked<T> {}

@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //!
-//! * **Q1** `head`, `links` and `len` are only touched with the queue's lock held.
+//! * **Q1** `head`, `state`, `links` and `len` are only touched with the queue's lock held.
 //! * **Q2** A waiter is linked exactly while its phase is [`QUEUED`], and the phase goes to and from `QUEUED` only with the
 //!   lock held.
 //! * **Q3** A linked waiter is pinned and alive. Only [`Waiting`](super::waiting::Waiting) links waiters, always with the
@@ -32,7 +32,7 @@
 //!    └────────────────────────────────── restart ◄──────────────────────────── DONE
 //! ```
 
-use core::marker::PhantomPinned;
+use core::marker::{PhantomData, PhantomPinned};
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::task::Waker;
@@ -52,17 +52,20 @@ const FIRST_OUTCOME: u8 = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome(u8);
 
-/// A queue of waiters with entries of type `T` under a lock of type `L`.
-pub(crate) struct Queue<T, L> {
+/// A queue of waiters with entries of type `T`, and beside it a state of type `S`, under a lock of type `L`.
+pub(crate) struct Queue<T, L, S = ()> {
     head: UnsafeCell<Link<T>>,
+    state: UnsafeCell<S>,
     lock: L,
 }
 
 type Link<T> = Option<NonNull<Waiter<T>>>;
 
 /// The queue while its lock is held.
-pub(crate) struct List<'a, T> {
+pub(crate) struct List<'a, T, S = ()> {
     head: &'a mut Link<T>,
+    /// What the lock protects beside the queue.
+    pub(crate) state: &'a mut S,
 }
 
 /// What a future that waits has in the queue.
@@ -104,25 +107,35 @@ impl Outcome {
 // === impl Queue ===
 
 // SAFETY: what the pointers lead to is only touched under the lock (Q1, Q2, Q6), and entries move between threads.
-unsafe impl<T: Send, L: Send> Send for Queue<T, L> {}
+unsafe impl<T: Send, L: Send, S: Send> Send for Queue<T, L, S> {}
 // SAFETY: as above; the lock itself is shared, so it has to be `Sync`.
-unsafe impl<T: Send, L: Sync> Sync for Queue<T, L> {}
+unsafe impl<T: Send, L: Sync, S: Send> Sync for Queue<T, L, S> {}
 
 impl<T, L: RawLock> Queue<T, L> {
     const_fn! {
         pub(crate) const fn new() -> Self {
-            Self { head: UnsafeCell::new(None), lock: new_lock!(L) }
+            Self::with_state(())
+        }
+    }
+}
+
+impl<T, L: RawLock, S> Queue<T, L, S> {
+    const_fn! {
+        pub(crate) const fn with_state(state: S) -> Self {
+            Self { head: UnsafeCell::new(None), state: UnsafeCell::new(state), lock: new_lock!(L) }
         }
     }
 
     /// Runs `f` on the queue with the lock held. `f` must not run code that we do not know.
     #[inline]
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut List<'_, T>) -> R) -> R {
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut List<'_, T, S>) -> R) -> R {
         self.lock.with(|| {
             self.head.with_mut(|head| {
-                // SAFETY: the lock makes this the only reference (Q1).
-                let head = unsafe { &mut *head };
-                f(&mut List { head })
+                self.state.with_mut(|state| {
+                    // SAFETY: the lock makes these the only references (Q1).
+                    let (head, state) = unsafe { (&mut *head, &mut *state) };
+                    f(&mut List { head, state })
+                })
             })
         })
     }
@@ -130,7 +143,7 @@ impl<T, L: RawLock> Queue<T, L> {
 
 // === impl List ===
 
-impl<T: Copy> List<'_, T> {
+impl<T: Copy, S> List<'_, T, S> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.head.is_none()
@@ -157,7 +170,7 @@ impl<T: Copy> List<'_, T> {
     /// All entries, first to last.
     #[inline]
     pub(crate) fn entries(&self) -> Entries<'_, T> {
-        Entries { next: *self.head, first: *self.head, _list: self }
+        Entries { next: *self.head, first: *self.head, _list: PhantomData }
     }
 
     /// Takes the first waiter out, gives it `entry` and `outcome`, and puts its waker into `batch`.
@@ -257,7 +270,7 @@ impl<T: Copy> List<'_, T> {
 pub(crate) struct Entries<'a, T> {
     next: Link<T>,
     first: Link<T>,
-    _list: &'a List<'a, T>,
+    _list: PhantomData<&'a T>,
 }
 
 impl<T: Copy> Iterator for Entries<'_, T> {

@@ -17,15 +17,17 @@ pub(crate) trait Waitable {
     type Lock: RawLock;
     /// What a waiter asks for, and once resolved, what it got.
     type Entry: Copy;
+    /// What the lock protects beside the queue.
+    type State;
 
-    fn queue(&self) -> &Queue<Self::Entry, Self::Lock>;
+    fn queue(&self) -> &Queue<Self::Entry, Self::Lock, Self::State>;
 
     /// Whether a newcomer is queued ahead of one that is there. Entries and ranks as (entry, rank).
     fn overtakes(newcomer: (Self::Entry, u8), queued: (Self::Entry, u8)) -> bool;
 
     /// A queued waiter was cancelled. Runs with the lock held and resolves whoever can go on now, as far as the batch has
     /// room; returns whether it wants to be called again, with the lock taken anew.
-    fn left(&self, list: &mut List<'_, Self::Entry>, batch: &mut Batch) -> bool;
+    fn left(&self, list: &mut List<'_, Self::Entry, Self::State>, batch: &mut Batch) -> bool;
 
     /// A waiter was resolved and cancelled before it looked. Runs with no lock held.
     fn unclaimed(&self, outcome: Outcome, entry: Self::Entry);
@@ -139,7 +141,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     pub(crate) fn poll(
         mut self: Pin<&mut Self>,
         waker: &Waker,
-        admit: impl FnOnce(&W, &mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
     ) -> Poll<(Outcome, W::Entry)> {
         match self.waiter.phase() {
             IDLE => self.as_mut().join(Some(waker.clone()), admit),
@@ -161,7 +163,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     pub(crate) fn join(
         self: Pin<&mut Self>,
         waker: Option<Waker>,
-        admit: impl FnOnce(&W, &mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
     ) {
         if !self.is_idle() {
             return;
@@ -262,7 +264,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     pub(crate) fn requeue(
         self: Pin<&mut Self>,
         entry: W::Entry,
-        admit: impl FnOnce(&W, &mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
     ) {
         if self.waiter.phase() != QUEUED {
             return self.restart(None, entry);
