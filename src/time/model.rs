@@ -189,7 +189,7 @@ fn model_a_deadline_goes_by_the_clock_and_not_by_its_timer() {
     check(1, || {
         let queue = TimerQueue::new();
         // One that never ends, one that ends at once, and one that is right from the second time on.
-        let late = FnTimer(&queue, |_| core::future::pending());
+        let late = FnTimer(&queue, |_| core::future::pending::<()>());
         let early = FnTimer(&queue, |_| core::future::ready(()));
         let slips = core::cell::Cell::new(0);
         let slipping = FnTimer(&queue, |d| {
