@@ -6,7 +6,11 @@ extern crate alloc;
 #[cfg(any(feature = "std", test, tollgate_loom))]
 extern crate std;
 
+#[cfg(feature = "alloc")]
+pub mod fan_out;
 mod sync;
 mod wait;
 
+#[cfg(feature = "alloc")]
+pub use fan_out::{FanOut, FanOutExt};
 pub use sync::{DefaultLock, LocalLock, RawLock};
