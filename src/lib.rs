@@ -8,9 +8,13 @@ extern crate std;
 
 #[cfg(feature = "alloc")]
 pub mod fan_out;
+pub mod semaphore;
 mod sync;
 mod wait;
 
 #[cfg(feature = "alloc")]
 pub use fan_out::{FanOut, FanOutExt};
+pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};

@@ -22,8 +22,29 @@ pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize};
 
 #[cfg(not(tollgate_loom))]
 pub(crate) use futures_util::task::AtomicWaker;
+/// Loom's atomic waker with the interface of futures-util's.
 #[cfg(tollgate_loom)]
-pub(crate) use loom::future::AtomicWaker;
+#[derive(Debug)]
+pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
+
+#[cfg(tollgate_loom)]
+impl AtomicWaker {
+    pub(crate) fn new() -> Self {
+        Self(loom::future::AtomicWaker::new())
+    }
+
+    pub(crate) fn register(&self, waker: &core::task::Waker) {
+        self.0.register_by_ref(waker);
+    }
+
+    pub(crate) fn wake(&self) {
+        self.0.wake();
+    }
+
+    pub(crate) fn take(&self) -> Option<core::task::Waker> {
+        self.0.take_waker()
+    }
+}
 
 #[cfg(tollgate_loom)]
 pub(crate) use loom::cell::UnsafeCell;
@@ -75,6 +96,15 @@ macro_rules! new_lock {
     }};
 }
 pub(crate) use new_lock;
+
+/// Compiles its items where [`DefaultLock`] can be made without naming another lock.
+macro_rules! if_default_lock {
+    ($($item:item)*) => {$(
+        #[cfg(any(feature = "std", feature = "critical-section", tollgate_loom))]
+        $item
+    )*};
+}
+pub(crate) use if_default_lock;
 
 /// A lock in closure form: what the crate's waiting queues are protected by.
 ///
@@ -290,6 +320,40 @@ pub(crate) fn resume_panic(panic: Panic) -> ! {
 #[cfg(not(feature = "std"))]
 pub(crate) fn resume_panic(panic: Panic) -> ! {
     match panic {}
+}
+
+// === blocking ===
+
+/// Runs `future` on this thread and parks the thread while it waits.
+#[cfg(feature = "std")]
+pub(crate) fn block_on<F: Future>(mut future: core::pin::Pin<&mut F>) -> F::Output {
+    use core::task::{Context, Poll, Waker};
+    use std::sync::Arc;
+    use std::task::Wake;
+    use std::thread::{self, Thread};
+
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    std::thread_local! {
+        // One waker a thread, not one a wait.
+        static UNPARK: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    }
+
+    let waker = UNPARK.with(Waker::clone);
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            // A left-over token makes this return early; then the poll finds nothing new and the next park sleeps.
+            Poll::Pending => thread::park(),
+        }
+    }
 }
 
 // === models ===

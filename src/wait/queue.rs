@@ -147,6 +147,13 @@ impl<T: Copy> List<'_, T> {
         self.entries().next()
     }
 
+    /// The first waiter's rank.
+    #[inline]
+    pub(crate) fn front_rank(&self) -> Option<u8> {
+        // SAFETY: the head is linked, hence alive (Q3); ranks of linked waiters do not change.
+        self.head.map(|head| unsafe { head.as_ref().rank })
+    }
+
     /// All entries, first to last.
     #[inline]
     pub(crate) fn entries(&self) -> Entries<'_, T> {

@@ -117,6 +117,12 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         self.waiter.rank()
     }
 
+    /// Changes what is asked for before the wait is pinned, hence before it begins.
+    pub(crate) fn amend(&mut self, change: impl FnOnce(W::Entry) -> W::Entry) {
+        // SAFETY: the owner, and never linked, as the exclusive reference to something not pinned proves.
+        unsafe { self.waiter.set_entry(change(self.waiter.entry())) };
+    }
+
     /// Sets the rank before the wait is pinned, hence before it begins.
     pub(crate) fn set_rank(&mut self, rank: u8) {
         self.waiter.set_rank(rank);
@@ -129,7 +135,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     pub(crate) fn poll(
         mut self: Pin<&mut Self>,
         waker: &Waker,
-        admit: impl FnOnce(&mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
     ) -> Poll<(Outcome, W::Entry)> {
         match self.waiter.phase() {
             IDLE => self.as_mut().join(Some(waker.clone()), admit),
@@ -151,7 +157,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     pub(crate) fn join(
         self: Pin<&mut Self>,
         waker: Option<Waker>,
-        admit: impl FnOnce(&mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry>, &mut W::Entry) -> Admission,
     ) {
         if !self.is_idle() {
             return;
@@ -165,7 +171,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         handle.queue().with(|list| {
             // SAFETY: the owner, and not linked.
             let mut entry = unsafe { waiter.entry() };
-            let admission = admit(list, &mut entry);
+            let admission = admit(handle, list, &mut entry);
             // SAFETY: as above.
             unsafe { waiter.set_entry(entry) };
             match admission {
@@ -210,6 +216,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     /// Ends the wait wherever it is, as dropping does, and makes it idle again.
     pub(crate) fn cancel(self: Pin<&mut Self>) {
         let this = self.project();
+        // Without a handle the wait was over.
         let Some(handle) = this.handle.as_ref() else { return };
         let handle: &W = handle;
         let waiter = this.waiter.into_ref().get_ref();
@@ -243,18 +250,21 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         }
     }
 
-    /// Makes a wait that is idle or over ask for `entry` at its next poll.
+    /// Cancels the wait and asks for `entry` at the next poll, of `handle` if one is given.
     ///
     /// # Panics
     ///
-    /// If the wait is under way, or its handle was taken.
-    pub(crate) fn restart(self: Pin<&mut Self>, entry: W::Entry) {
-        let phase = self.waiter.phase();
-        assert!(phase == IDLE || phase == DONE, "a wait under way has to be cancelled first");
-        assert!(self.handle.is_some(), "the handle is gone");
+    /// If the old handle was taken and there is no new one.
+    pub(crate) fn restart(mut self: Pin<&mut Self>, handle: Option<H>, entry: W::Entry) {
+        self.as_mut().cancel();
+        let this = self.project();
+        if handle.is_some() {
+            *this.handle = handle;
+        }
+        assert!(this.handle.is_some(), "a wait needs a handle");
         // SAFETY: the owner, and not linked.
-        unsafe { self.waiter.set_entry(entry) };
-        self.waiter.set_phase(IDLE);
+        unsafe { this.waiter.set_entry(entry) };
+        this.waiter.set_phase(IDLE);
     }
 }
 

@@ -1,0 +1,276 @@
+//! The same semaphore behind an `Arc`: permits and futures without a lifetime.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::mem;
+use core::ops::{Deref, RangeInclusive};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use futures_core::FusedFuture;
+use pin_project_lite::pin_project;
+
+use super::engine::Engine;
+use super::permits::Demand;
+use super::{Closed, Semaphore, TryAcquireError, checked, checked_range};
+use crate::sync::{DefaultLock, RawLock};
+use crate::wait::waiting::Waiting;
+
+/// Permits on loan that keep their semaphore alive; dropping it gives them back.
+///
+/// As [`Permit`](super::Permit), to be moved into tasks and structures without a lifetime. 16 bytes.
+#[must_use = "dropping an `OwnedPermit` gives its permits back at once"]
+pub struct OwnedPermit<L: RawLock = DefaultLock> {
+    semaphore: Arc<Semaphore<L>>,
+    permits: usize,
+}
+
+pin_project! {
+    /// The future of [`Semaphore::acquire_owned`] and its variants: `Result<OwnedPermit, Closed>`.
+    ///
+    /// As [`Acquire`](super::Acquire), with the semaphore kept alive by an `Arc` that moves on into the permit.
+    #[must_use = "an `AcquireOwned` does nothing unless it is polled"]
+    pub struct AcquireOwned<L: RawLock = DefaultLock> {
+        #[pin]
+        wait: Waiting<Owned<L>, Engine<L>>,
+    }
+}
+
+struct Owned<L: RawLock>(Arc<Semaphore<L>>);
+
+impl<L: RawLock> Semaphore<L> {
+    /// Waits for one permit that keeps the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tollgate::Semaphore;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let gate = Arc::new(Semaphore::new(1));
+    /// let permit = gate.clone().acquire_owned().await?;
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// assert_eq!(gate.available_permits(), 1);
+    /// # Ok::<(), tollgate::Closed>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn acquire_owned(self: Arc<Self>) -> AcquireOwned<L> {
+        AcquireOwned::new(self, Demand::exactly(1))
+    }
+
+    /// Waits for `n` permits that keep the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// If `n` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// # futures_lite::future::block_on(async {
+    /// let gate = Arc::new(Semaphore::new(3));
+    /// assert_eq!(gate.acquire_many_owned(2).await?.permits(), 2);
+    /// # Ok::<(), tollgate::Closed>(())
+    /// # }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn acquire_many_owned(self: Arc<Self>, n: usize) -> AcquireOwned<L> {
+        AcquireOwned::new(self, checked(n))
+    }
+
+    /// Waits for at least the range's start and takes up to its end; the permits keep the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire_up_to`](Self::acquire_up_to).
+    #[track_caller]
+    pub fn acquire_up_to_owned(self: Arc<Self>, range: RangeInclusive<usize>) -> AcquireOwned<L> {
+        AcquireOwned::new(self, checked_range(&range))
+    }
+
+    /// Takes one permit that keeps the semaphore alive, if it can be had now without overtaking anyone.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// let gate = Arc::new(Semaphore::new(1));
+    /// let permit = gate.clone().try_acquire_owned()?;
+    /// assert!(gate.try_acquire_owned().is_err());
+    /// # drop(permit);
+    /// # Ok::<(), tollgate::TryAcquireError>(())
+    /// ```
+    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedPermit<L>, TryAcquireError> {
+        self.try_owned(Demand::exactly(1))
+    }
+
+    /// Takes `n` permits that keep the semaphore alive, if they can be had now without overtaking anyone.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// If `n` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+    #[track_caller]
+    pub fn try_acquire_many_owned(self: Arc<Self>, n: usize) -> Result<OwnedPermit<L>, TryAcquireError> {
+        self.try_owned(checked(n))
+    }
+
+    /// Takes what there is, within the range, if that can be had now; the permits keep the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire_up_to`](Self::acquire_up_to).
+    #[track_caller]
+    pub fn try_acquire_up_to_owned(
+        self: Arc<Self>,
+        range: RangeInclusive<usize>,
+    ) -> Result<OwnedPermit<L>, TryAcquireError> {
+        self.try_owned(checked_range(&range))
+    }
+
+    fn try_owned(self: Arc<Self>, demand: Demand) -> Result<OwnedPermit<L>, TryAcquireError> {
+        self.engine.try_take(demand).map(|permits| OwnedPermit { semaphore: self, permits })
+    }
+}
+
+// === impl OwnedPermit ===
+
+impl<L: RawLock> OwnedPermit<L> {
+    /// How many permits this holds.
+    #[must_use]
+    pub const fn permits(&self) -> usize {
+        self.permits
+    }
+
+    /// The semaphore that lent them.
+    #[must_use]
+    pub const fn semaphore(&self) -> &Arc<Semaphore<L>> {
+        &self.semaphore
+    }
+
+    /// Splits `n` permits off, or returns `None` and leaves all here if there are fewer.
+    pub fn split(&mut self, n: usize) -> Option<Self> {
+        self.permits = self.permits.checked_sub(n)?;
+        Some(Self { semaphore: self.semaphore.clone(), permits: n })
+    }
+
+    /// Takes another permit's permits into this one.
+    ///
+    /// # Panics
+    ///
+    /// If they come from another semaphore; both give back what they hold then.
+    #[track_caller]
+    pub fn merge(&mut self, mut other: Self) {
+        assert!(Arc::ptr_eq(&self.semaphore, &other.semaphore), "permits of different semaphores cannot be merged");
+        self.permits += mem::take(&mut other.permits);
+    }
+
+    /// Takes these permits out of existence instead of giving them back.
+    pub fn forget(mut self) {
+        self.semaphore.engine.forget_lent(mem::take(&mut self.permits));
+    }
+}
+
+impl<L: RawLock> Drop for OwnedPermit<L> {
+    #[inline]
+    fn drop(&mut self) {
+        self.semaphore.engine.give(self.permits);
+    }
+}
+
+impl<L: RawLock> fmt::Debug for OwnedPermit<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedPermit").field("permits", &self.permits).field("semaphore", &self.semaphore).finish()
+    }
+}
+
+// === impl AcquireOwned ===
+
+impl<L: RawLock> AcquireOwned<L> {
+    fn new(semaphore: Arc<Semaphore<L>>, demand: Demand) -> Self {
+        Self { wait: Waiting::new(Owned(semaphore), demand, 0) }
+    }
+
+    /// Lets this request overtake, as [`Acquire::barging`](super::Acquire::barging).
+    pub fn barging(mut self) -> Self {
+        self.wait.amend(Demand::barging);
+        self
+    }
+
+    /// Queues ahead of lower priorities, as [`Acquire::priority`](super::Acquire::priority).
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.wait.set_rank(priority);
+        self
+    }
+
+    /// Takes the permits or a place in the queue now, as [`Acquire::enroll`](super::Acquire::enroll).
+    pub fn enroll(self: Pin<&mut Self>) {
+        self.project().wait.enroll();
+    }
+
+    /// Cancels this request and makes it a new one for `n` permits of `semaphore`, in place and without allocating.
+    ///
+    /// The semaphore is asked for because the old `Arc` has moved on into the permit.
+    ///
+    /// # Panics
+    ///
+    /// If `n` exceeds [`Semaphore::MAX_PERMITS`].
+    #[track_caller]
+    pub fn reset(self: Pin<&mut Self>, semaphore: Arc<Semaphore<L>>, n: usize) {
+        self.project().wait.restart(Some(Owned(semaphore)), checked(n));
+    }
+}
+
+impl<L: RawLock> Future for AcquireOwned<L> {
+    type Output = Result<OwnedPermit<L>, Closed>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut wait = self.project().wait;
+        let taken = core::task::ready!(wait.as_mut().poll_acquire(cx.waker()));
+        let semaphore = wait.take_handle().expect("the handle stays until the first outcome").0;
+        Poll::Ready(taken.map(|permits| OwnedPermit { semaphore, permits }))
+    }
+}
+
+impl<L: RawLock> FusedFuture for AcquireOwned<L> {
+    fn is_terminated(&self) -> bool {
+        self.wait.is_done()
+    }
+}
+
+impl<L: RawLock> fmt::Debug for AcquireOwned<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcquireOwned").field("wait", &self.wait).finish_non_exhaustive()
+    }
+}
+
+impl<L: RawLock> Deref for Owned<L> {
+    type Target = Engine<L>;
+
+    #[inline]
+    fn deref(&self) -> &Engine<L> {
+        &self.0.engine
+    }
+}
