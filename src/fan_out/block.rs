@@ -75,6 +75,7 @@ struct Chunk<T> {
     /// The first entry.
     entries: NonNull<T>,
     capacity: usize,
+    blocks: usize,
     len: usize,
     /// Number of the first block, counted over all chunks.
     first: usize,
@@ -217,7 +218,7 @@ impl<T> Chunk<T> {
             }
             base.add(entries_at).cast::<T>()
         };
-        Self { header, entries, capacity, len: 0, first, _owns: PhantomData }
+        Self { header, entries, capacity, blocks: count, len: 0, first, _owns: PhantomData }
     }
 
     fn hub(&self) -> &Hub {
@@ -226,14 +227,16 @@ impl<T> Chunk<T> {
     }
 
     /// How many blocks there are.
+    #[inline]
     fn count(&self) -> usize {
-        self.capacity.div_ceil(BITS)
+        self.blocks
     }
 
-    fn block(&self, back: usize) -> NonNull<Block> {
+    #[inline]
+    fn word(&self, back: usize) -> &Word {
         assert!(back < self.count());
-        // SAFETY: that many blocks follow the header (B1).
-        unsafe { self.header.add(1).cast::<Block>().add(back) }
+        // SAFETY: that many blocks follow the header (B1), the chunk's share keeps them alive (B2), an atomic (B3).
+        unsafe { &(*self.header.add(1).cast::<Block>().add(back).as_ptr()).word }
     }
 
     fn push(&mut self, entry: T) -> usize {
@@ -259,17 +262,18 @@ impl<T> Chunk<T> {
         unsafe { Pin::new_unchecked(self.entries.add(at).as_mut()) }
     }
 
-    /// The waker of an entry, without a share in the allocation.
-    ///
-    /// # Safety
-    ///
-    /// It is not used after the chunk is gone. Its clones may be.
+    /// The entry and its waker, which has no share in the allocation.
     #[inline]
-    unsafe fn lend_waker(&self, at: usize) -> ManuallyDrop<Waker> {
-        let data = self.block(at / BITS).as_ptr().cast_const();
-        // SAFETY: data as in B5, from a pointer as in B1. The functions of the table do what wakers should: they are
-        // thread-safe, for they touch atomics only, and a clone has a share.
-        unsafe { ManuallyDrop::new(Waker::new(data.byte_add(at % BITS).cast(), &VTABLE)) }
+    fn with_waker<R>(&mut self, at: usize, f: impl FnOnce(Pin<&mut T>, &Waker) -> R) -> R {
+        assert!(at < self.len);
+        // SAFETY: there is an entry `at`, so there is a block for it, and the data is as in B5, by way of B1. The functions
+        // of the table do what wakers should: they touch atomics only, and a clone has a share. The waker itself is gone
+        // when this returns, until when the chunk is borrowed.
+        let waker = unsafe {
+            let block = self.header.add(1).cast::<Block>().add(at / BITS).as_ptr().cast_const();
+            ManuallyDrop::new(Waker::new(block.byte_add(at % BITS).cast(), &VTABLE))
+        };
+        f(self.get_pin(at), &waker)
     }
 }
 
@@ -293,31 +297,31 @@ fn layout<T>(capacity: usize, blocks: usize) -> Option<(Layout, usize)> {
 // === impl Chunks ===
 
 impl<T> Chunks<T> {
-    /// The chunk that the block with this number is in.
-    ///
-    /// Sizes are in blocks: the root has any number of them; with `unit` that rounded up to a power of two, the others
-    /// have `unit`, `2 * unit`, `4 * unit` and so on.
+    /// The chunk that an entry is in, and where there.
     #[inline]
-    fn index(&self, number: usize) -> Option<usize> {
-        let root = self.root.as_ref().expect("a chunk to look into").count();
-        let beyond = number.checked_sub(root)?;
-        Some((beyond / unit(root) + 1).ilog2() as usize)
+    fn find(&self, number: usize) -> (&Chunk<T>, usize) {
+        let chunk = self.chunk(number / BITS);
+        (chunk, number - chunk.first * BITS)
     }
 
+    #[inline]
+    fn find_mut(&mut self, number: usize) -> (&mut Chunk<T>, usize) {
+        let root = self.root.as_mut().expect("a chunk to look into");
+        let count = root.count();
+        if number < count * BITS {
+            return (root, number);
+        }
+        let chunk = &mut self.more[index_beyond(count, number / BITS)];
+        let at = number - chunk.first * BITS;
+        (chunk, at)
+    }
+
+    /// The chunk that the block with this number is in.
     #[inline]
     fn chunk(&self, number: usize) -> &Chunk<T> {
-        match self.index(number) {
-            None => self.root.as_ref().expect("a chunk to look into"),
-            Some(index) => &self.more[index],
-        }
-    }
-
-    #[inline]
-    fn chunk_mut(&mut self, number: usize) -> &mut Chunk<T> {
-        match self.index(number) {
-            None => self.root.as_mut().expect("a chunk to look into"),
-            Some(index) => &mut self.more[index],
-        }
+        let root = self.root.as_ref().expect("a chunk to look into");
+        let count = root.count();
+        if number < count { root } else { &self.more[index_beyond(count, number)] }
     }
 
     #[cold]
@@ -340,8 +344,15 @@ impl<T> Chunks<T> {
     }
 }
 
+/// Blocks of the second chunk, given those of the root. Each further chunk has twice as many as the one before.
 fn unit(root: usize) -> usize {
     root.next_power_of_two()
+}
+
+/// Which chunk after the root has the block with this number, given the number of blocks in the root.
+fn index_beyond(root: usize, number: usize) -> usize {
+    // Before chunk `k` there are `unit * (2^k - 1)` blocks.
+    ((number - root) / unit(root) + 1).ilog2() as usize
 }
 
 impl<T> Words for Chunks<T> {
@@ -357,9 +368,7 @@ impl<T> Words for Chunks<T> {
     #[inline]
     fn word(&self, number: usize) -> &Word {
         let chunk = self.chunk(number);
-        let block = chunk.block(number - chunk.first);
-        // SAFETY: the chunk's share keeps it alive for as long as the chunk is borrowed (B2); an atomic (B3).
-        unsafe { &(*block.as_ptr()).word }
+        chunk.word(number - chunk.first)
     }
 }
 
@@ -395,32 +404,20 @@ impl<T> Bed for Heap<T> {
 
     #[inline]
     fn get(&self, number: u32) -> &T {
-        let number = number as usize;
-        let chunk = self.chunks.chunk(number / BITS);
-        chunk.get(number - chunk.first * BITS)
+        let (chunk, at) = self.chunks.find(number as usize);
+        chunk.get(at)
     }
 
     #[inline]
     fn get_pin(self: Pin<&mut Self>, number: u32) -> Pin<&mut T> {
-        let number = number as usize;
-        let chunk = self.get_mut().chunks.chunk_mut(number / BITS);
-        let at = number - chunk.first * BITS;
+        let (chunk, at) = self.get_mut().chunks.find_mut(number as usize);
         chunk.get_pin(at)
     }
 
     #[inline]
-    fn with_waker<R>(
-        self: Pin<&mut Self>,
-        number: u32,
-        _task: &Waker,
-        f: impl FnOnce(Pin<&mut T>, &Waker) -> R,
-    ) -> R {
-        let number = number as usize;
-        let chunk = self.get_mut().chunks.chunk_mut(number / BITS);
-        let at = number - chunk.first * BITS;
-        // SAFETY: the chunk is borrowed until after the waker's last use.
-        let waker = unsafe { chunk.lend_waker(at) };
-        f(chunk.get_pin(at), &waker)
+    fn with_waker<R>(self: Pin<&mut Self>, number: u32, _task: &Waker, f: impl FnOnce(Pin<&mut T>, &Waker) -> R) -> R {
+        let (chunk, at) = self.get_mut().chunks.find_mut(number as usize);
+        chunk.with_waker(at, f)
     }
 
     #[inline]

@@ -91,7 +91,6 @@ impl<B, O: Policy> Engine<B, O> {
         }
         (source.0.saturating_add(taken), source.1.and_then(|upper| upper.checked_add(taken)))
     }
-
 }
 
 /// What to allocate for the first item of a stream, which is no longer in the hint that its source gives.

@@ -94,15 +94,6 @@ impl List {
     }
 
     #[inline]
-    pub fn push_front(&mut self, links: &mut impl Links, slot: u32) {
-        links.set_next(slot, self.head);
-        if self.head == NIL {
-            self.tail = slot;
-        }
-        self.head = slot;
-    }
-
-    #[inline]
     pub fn pop_front(&mut self, links: &mut impl Links) -> u32 {
         let head = self.head;
         if head != NIL {
@@ -252,10 +243,8 @@ mod tests {
             }
             list.remove(&mut links, [3, 1, 5, 2][removed]);
             list.push_back(&mut links, 7);
-            list.push_front(&mut links, 0);
             let mut expected = vec![3, 1, 5, 2];
             expected.remove(removed);
-            expected.insert(0, 0);
             expected.push(7);
             assert_eq!(contents(&list, &links), expected);
         }

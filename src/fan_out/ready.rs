@@ -51,6 +51,7 @@ pub const BITS: usize = usize::BITS as usize;
 pub const FLAGS: usize = BITS - 1;
 /// The owner is awake, or will be without being woken.
 const POLLING: usize = 1 << FLAGS;
+const NO_WORD: usize = usize::MAX;
 
 /// What all words of one owner have in common.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ pub trait Words {
 pub struct Round {
     /// Flags that are not yet looked at.
     flags: usize,
-    /// The word that is looked at.
+    /// The word that is looked at, or [`NO_WORD`].
     number: usize,
     /// Its bits that have not come up yet.
     bits: usize,
@@ -163,21 +164,27 @@ impl Word {
 
 impl Round {
     pub const fn new() -> Self {
-        Self { flags: 0, number: usize::MAX, bits: 0 }
+        Self { flags: 0, number: NO_WORD, bits: 0 }
     }
 
     /// The next future that was woken; begins a round if the one under way is over.
     #[inline]
     pub fn next(&mut self, hub: &Hub, words: &impl Words) -> Option<usize> {
-        self.rest(words).or_else(|| {
+        if self.bits == 0 && !self.advance(words) {
             self.flags = hub.take();
-            self.rest(words)
-        })
+            if self.flags == 0 || !self.advance(words) {
+                return None;
+            }
+        }
+        let bit = self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        Some(self.number * BITS + bit)
     }
 
+    /// Goes on to the next word of this round that has bits; false if there is none.
     #[inline]
-    fn rest(&mut self, words: &impl Words) -> Option<usize> {
-        while self.bits == 0 {
+    fn advance(&mut self, words: &impl Words) -> bool {
+        while self.number != NO_WORD || self.flags != 0 {
             // Other words of the same flag, then the next flag.
             let next = self.number.saturating_add(FLAGS);
             if next < words.count() {
@@ -186,14 +193,15 @@ impl Round {
                 self.number = self.flags.trailing_zeros() as usize;
                 self.flags &= self.flags - 1;
             } else {
-                self.number = usize::MAX;
-                return None;
+                self.number = NO_WORD;
+                return false;
             }
             self.bits = words.word(self.number).take();
+            if self.bits != 0 {
+                return true;
+            }
         }
-        let bit = self.bits.trailing_zeros() as usize;
-        self.bits &= self.bits - 1;
-        Some(self.number * BITS + bit)
+        false
     }
 }
 

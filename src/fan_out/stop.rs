@@ -67,9 +67,6 @@ impl<St: Stream, Fut: Future> Stream for Until<St, Fut> {
 
 impl<St: fmt::Debug, Fut> fmt::Debug for Until<St, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Until")
-            .field("source", &self.source)
-            .field("stopped", &self.stopped)
-            .finish_non_exhaustive()
+        f.debug_struct("Until").field("source", &self.source).field("stopped", &self.stopped).finish_non_exhaustive()
     }
 }

@@ -6,8 +6,8 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use super::*;
-use crate::sync::{AtomicBool, UnsafeCell};
 use crate::sync::model::{Arc, block_on, check, thread};
+use crate::sync::{AtomicBool, UnsafeCell};
 
 /// Some words, and for each waker a place to write to before it wakes.
 struct Shared {
