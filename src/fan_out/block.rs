@@ -30,14 +30,15 @@
 //!   header and blocks is atomic. So shared references are all that is ever made of them.
 //! * **B4** Entries `0..len` are initialised, belong to the chunk alone, and stay where they are until it is dropped, which
 //!   drops them in place. No waker touches them.
-//! * **B5** A waker's data is the address of a block plus a number below [`BITS`], which is within that block.
+//! * **B5** A chunk of capacity 0 has no allocation; only a root that nothing was put into yet is one.
+//! * **B6** A waker's data is the address of a block plus a number below [`BITS`], which is within that block.
 
 use alloc::alloc::{alloc, dealloc, handle_alloc_error};
 use alloc::vec::Vec;
 use core::alloc::Layout;
-use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
+use core::ops::Range;
 use core::pin::Pin;
 use core::ptr::{self, NonNull};
 use core::task::{RawWaker, RawWakerVTable, Waker};
@@ -74,26 +75,23 @@ struct Chunk<T> {
     header: NonNull<Header>,
     /// The first entry.
     entries: NonNull<T>,
-    capacity: usize,
-    blocks: usize,
     len: usize,
-    /// Number of the first block, counted over all chunks.
-    first: usize,
+    capacity: usize,
+    /// The number of its first block, counted over all chunks, and of the one after its last.
+    blocks: Range<usize>,
     _owns: PhantomData<T>,
 }
 
-/// Entries on the heap: a chunk, and further ones for those who need them.
+/// A chunk, and further ones for those who need them.
+struct Chunks<T> {
+    root: Chunk<T>,
+    more: Vec<Chunk<T>>,
+}
+
+/// Entries on the heap. The allocation is made when the first entry comes.
 pub struct Heap<T> {
     chunks: Chunks<T>,
     round: Round,
-}
-
-struct Chunks<T> {
-    /// Made when the first entry comes.
-    root: Option<Chunk<T>>,
-    more: Vec<Chunk<T>>,
-    /// Entries there is room for.
-    capacity: usize,
 }
 
 // === wakers ===
@@ -103,11 +101,11 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, re
 
 /// # Safety
 ///
-/// `data` is as in B5, and the allocation is alive.
+/// `data` is as in B6, and the allocation is alive.
 #[inline]
 unsafe fn locate(data: *const ()) -> (NonNull<Header>, NonNull<Block>, usize) {
     let bit = data.addr() % BITS;
-    // SAFETY: B5 says that this is within the block, B1 that the pointer is good for all of the allocation, in which the
+    // SAFETY: B6 says that this is within the block, B1 that the pointer is good for all of the allocation, in which the
     // blocks follow the header. `back` does not change (B3).
     unsafe {
         let block = data.byte_sub(bit).cast::<Block>().cast_mut();
@@ -197,8 +195,20 @@ unsafe impl<T: Send> Send for Chunk<T> {}
 unsafe impl<T: Sync> Sync for Chunk<T> {}
 
 impl<T> Chunk<T> {
-    /// Allocates room for `capacity` entries, whose blocks are numbered from `first` on.
-    fn new(capacity: usize, first: usize, root: Option<&Chunk<T>>) -> Self {
+    const fn none() -> Self {
+        Self {
+            header: NonNull::dangling(),
+            entries: NonNull::dangling(),
+            len: 0,
+            capacity: 0,
+            blocks: 0..0,
+            _owns: PhantomData,
+        }
+    }
+
+    /// Allocates room for `capacity` entries, whose blocks are numbered from `first` on. Without a `root`, it is one.
+    fn new(capacity: usize, first: usize, root: Option<&Self>) -> Self {
+        assert!(capacity > 0);
         let count = capacity.div_ceil(BITS);
         let (layout, entries_at) = layout::<T>(capacity, count).expect("room for the fan-out is beyond all memory");
         // SAFETY: the layout is not empty, for there is a header in it.
@@ -218,67 +228,54 @@ impl<T> Chunk<T> {
             }
             base.add(entries_at).cast::<T>()
         };
-        Self { header, entries, capacity, blocks: count, len: 0, first, _owns: PhantomData }
+        Self { header, entries, len: 0, capacity, blocks: first..first + count, _owns: PhantomData }
     }
 
-    fn hub(&self) -> &Hub {
-        // SAFETY: the chunk's share keeps the allocation alive, which keeps the root alive (B2); atomics only (B3).
-        unsafe { &(*(*self.header.as_ptr()).root.as_ptr()).hub }
-    }
-
-    /// How many blocks there are.
+    /// The hub of a root.
     #[inline]
-    fn count(&self) -> usize {
-        self.blocks
+    fn hub(&self) -> Option<&Hub> {
+        // SAFETY: there is an allocation (B5), and the chunk's share keeps it alive (B2); atomics only (B3).
+        (self.capacity > 0).then(|| unsafe { &(*self.header.as_ptr()).hub })
     }
 
     #[inline]
     fn word(&self, back: usize) -> &Word {
-        assert!(back < self.count());
+        assert!(back < self.blocks.len());
         // SAFETY: that many blocks follow the header (B1), the chunk's share keeps them alive (B2), an atomic (B3).
         unsafe { &(*self.header.add(1).cast::<Block>().add(back).as_ptr()).word }
     }
 
+    fn is_full(&self) -> bool {
+        self.len == self.capacity
+    }
+
     fn push(&mut self, entry: T) -> usize {
-        let at = self.len;
-        assert!(at < self.capacity);
+        assert!(!self.is_full());
         // SAFETY: within the allocation, and not initialised (B4).
-        unsafe { self.entries.add(at).write(entry) };
+        unsafe { self.entries.add(self.len).write(entry) };
         self.len += 1;
-        at
+        self.len - 1
     }
 
+    /// The address of an entry and the data of its waker.
     #[inline]
-    fn get(&self, at: usize) -> &T {
-        assert!(at < self.len);
-        // SAFETY: initialised and ours (B4).
-        unsafe { self.entries.add(at).as_ref() }
-    }
-
-    #[inline]
-    fn get_pin(&mut self, at: usize) -> Pin<&mut T> {
-        assert!(at < self.len);
-        // SAFETY: initialised and ours; it stays there until it is dropped there (B4).
-        unsafe { Pin::new_unchecked(self.entries.add(at).as_mut()) }
-    }
-
-    /// The entry and its waker, which has no share in the allocation.
-    #[inline]
-    fn with_waker<R>(&mut self, at: usize, f: impl FnOnce(Pin<&mut T>, &Waker) -> R) -> R {
-        assert!(at < self.len);
-        // SAFETY: there is an entry `at`, so there is a block for it, and the data is as in B5, by way of B1. The functions
-        // of the table do what wakers should: they touch atomics only, and a clone has a share. The waker itself is gone
-        // when this returns, until when the chunk is borrowed.
-        let waker = unsafe {
+    fn entry(&self, at: usize) -> Option<(NonNull<T>, *const ())> {
+        if at >= self.len {
+            return None;
+        }
+        // SAFETY: initialised, hence within the allocation (B4); and where there is an entry there is a block for it (B6).
+        unsafe {
             let block = self.header.add(1).cast::<Block>().add(at / BITS).as_ptr().cast_const();
-            ManuallyDrop::new(Waker::new(block.byte_add(at % BITS).cast(), &VTABLE))
-        };
-        f(self.get_pin(at), &waker)
+            Some((self.entries.add(at), block.byte_add(at % BITS).cast()))
+        }
     }
 }
 
 impl<T> Drop for Chunk<T> {
     fn drop(&mut self) {
+        if self.capacity == 0 {
+            return;
+        }
         let _share = Share(self.header);
         // SAFETY: initialised and ours, and not used after this (B4). One that panics does not keep the others from being
         // dropped, nor the share.
@@ -297,78 +294,69 @@ fn layout<T>(capacity: usize, blocks: usize) -> Option<(Layout, usize)> {
 // === impl Chunks ===
 
 impl<T> Chunks<T> {
-    /// The chunk that an entry is in, and where there.
+    /// The address of an entry and the data of its waker.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such entry.
     #[inline]
-    fn find(&self, number: usize) -> (&Chunk<T>, usize) {
-        let chunk = self.chunk(number / BITS);
-        (chunk, number - chunk.first * BITS)
+    fn entry(&self, number: usize) -> (NonNull<T>, *const ()) {
+        match self.root.entry(number) {
+            Some(found) => found,
+            None => self.entry_beyond_root(number),
+        }
     }
 
-    #[inline]
-    fn find_mut(&mut self, number: usize) -> (&mut Chunk<T>, usize) {
-        let root = self.root.as_mut().expect("a chunk to look into");
-        let count = root.count();
-        if number < count * BITS {
-            return (root, number);
-        }
-        let chunk = &mut self.more[index_beyond(count, number / BITS)];
-        let at = number - chunk.first * BITS;
-        (chunk, at)
+    #[cold]
+    fn entry_beyond_root(&self, number: usize) -> (NonNull<T>, *const ()) {
+        let chunk = self.chunk(number / BITS);
+        chunk.entry(number - chunk.blocks.start * BITS).expect("an entry that was made")
     }
 
     /// The chunk that the block with this number is in.
     #[inline]
     fn chunk(&self, number: usize) -> &Chunk<T> {
-        let root = self.root.as_ref().expect("a chunk to look into");
-        let count = root.count();
-        if number < count { root } else { &self.more[index_beyond(count, number)] }
+        match number.checked_sub(self.root.blocks.end) {
+            None => &self.root,
+            // The chunks after the root have `unit`, `2 * unit`, `4 * unit` blocks and so on, so before chunk `k` of them
+            // there are `unit * (2^k - 1)`.
+            Some(beyond) => &self.more[(beyond / self.unit() + 1).ilog2() as usize],
+        }
+    }
+
+    fn unit(&self) -> usize {
+        self.root.blocks.end.next_power_of_two()
+    }
+
+    #[inline]
+    fn last(&self) -> &Chunk<T> {
+        self.more.last().unwrap_or(&self.root)
     }
 
     #[cold]
     fn grow(&mut self, plan: Plan) {
-        let Some(root) = &self.root else {
-            let first = plan.first.max(1);
-            self.root = Some(Chunk::new(first, 0, None));
-            self.capacity = first;
+        if self.root.capacity == 0 {
+            self.root = Chunk::new(plan.first.max(1), 0, None);
             return;
-        };
-        let last = self.more.last().unwrap_or(root);
-        let first = last.first + last.count();
-        let size = (unit(root.count()) * BITS) << self.more.len();
-        // Only the last of all may be shorter, or `index` would be wrong.
-        assert!(plan.most > self.capacity, "more entries than were planned");
-        let size = size.min(plan.most - self.capacity);
-        let chunk = Chunk::new(size, first, Some(root));
-        self.more.push(chunk);
-        self.capacity += size;
+        }
+        let made = self.root.capacity + self.more.iter().map(|chunk| chunk.capacity).sum::<usize>();
+        // Only the last of all may be shorter, or `chunk` would be wrong.
+        assert!(plan.most > made, "more entries than were planned");
+        let size = ((self.unit() * BITS) << self.more.len()).min(plan.most - made);
+        self.more.push(Chunk::new(size, self.last().blocks.end, Some(&self.root)));
     }
-}
-
-/// Blocks of the second chunk, given those of the root. Each further chunk has twice as many as the one before.
-fn unit(root: usize) -> usize {
-    root.next_power_of_two()
-}
-
-/// Which chunk after the root has the block with this number, given the number of blocks in the root.
-fn index_beyond(root: usize, number: usize) -> usize {
-    // Before chunk `k` there are `unit * (2^k - 1)` blocks.
-    ((number - root) / unit(root) + 1).ilog2() as usize
 }
 
 impl<T> Words for Chunks<T> {
     #[inline]
     fn count(&self) -> usize {
-        match (&self.root, self.more.last()) {
-            (_, Some(last)) => last.first + last.count(),
-            (Some(root), None) => root.count(),
-            (None, None) => 0,
-        }
+        self.last().blocks.end
     }
 
     #[inline]
     fn word(&self, number: usize) -> &Word {
         let chunk = self.chunk(number);
-        chunk.word(number - chunk.first)
+        chunk.word(number - chunk.blocks.start)
     }
 }
 
@@ -378,72 +366,63 @@ impl<T> Words for Chunks<T> {
 impl<T> Unpin for Heap<T> {}
 
 impl<T> Heap<T> {
-    pub fn new() -> Self {
-        Self { chunks: Chunks { root: None, more: Vec::new(), capacity: 0 }, round: Round::new() }
+    pub const fn new() -> Self {
+        Self { chunks: Chunks { root: Chunk::none(), more: Vec::new() }, round: Round::new() }
     }
 }
 
 impl<T> Bed for Heap<T> {
     type Entry = T;
 
+    #[cold]
     fn push(self: Pin<&mut Self>, entry: T, plan: impl FnOnce() -> Plan) -> u32 {
         let chunks = &mut self.get_mut().chunks;
-        let full = match &chunks.root {
-            None => true,
-            Some(root) => {
-                let last = chunks.more.last().unwrap_or(root);
-                last.len == last.capacity
-            }
-        };
-        if full {
+        if chunks.last().is_full() {
             chunks.grow(plan());
         }
-        let last = chunks.more.last_mut().or(chunks.root.as_mut()).expect("a chunk that has room");
-        (last.first * BITS + last.push(entry)) as u32
+        let last = chunks.more.last_mut().unwrap_or(&mut chunks.root);
+        (last.blocks.start * BITS + last.push(entry)) as u32
     }
 
     #[inline]
     fn get(&self, number: u32) -> &T {
-        let (chunk, at) = self.chunks.find(number as usize);
-        chunk.get(at)
+        // SAFETY: ours, and borrowed as the heap is (B4).
+        unsafe { self.chunks.entry(number as usize).0.as_ref() }
     }
 
     #[inline]
     fn get_pin(self: Pin<&mut Self>, number: u32) -> Pin<&mut T> {
-        let (chunk, at) = self.get_mut().chunks.find_mut(number as usize);
-        chunk.get_pin(at)
+        // SAFETY: ours, borrowed as the heap is, and it stays there until it is dropped there (B4).
+        unsafe { Pin::new_unchecked(self.chunks.entry(number as usize).0.as_mut()) }
     }
 
     #[inline]
     fn with_waker<R>(self: Pin<&mut Self>, number: u32, _task: &Waker, f: impl FnOnce(Pin<&mut T>, &Waker) -> R) -> R {
-        let (chunk, at) = self.get_mut().chunks.find_mut(number as usize);
-        chunk.with_waker(at, f)
+        let (mut entry, data) = self.chunks.entry(number as usize);
+        // SAFETY: the data is as in B6, by way of B1. The functions of the table do what wakers should: they touch atomics
+        // only, and a clone has a share. This one has none, and is gone when we return, until when the heap is borrowed.
+        let waker = unsafe { ManuallyDrop::new(Waker::new(data, &VTABLE)) };
+        // SAFETY: as in `get_pin`.
+        f(unsafe { Pin::new_unchecked(entry.as_mut()) }, &waker)
     }
 
     #[inline]
     fn next_woken(self: Pin<&mut Self>) -> Option<u32> {
-        let this = self.get_mut();
-        let root = this.chunks.root.as_ref()?;
-        this.round.next(root.hub(), &this.chunks).map(|number| number as u32)
+        let Self { chunks, round } = self.get_mut();
+        round.next(chunks.root.hub()?, chunks).map(|number| number as u32)
     }
 
     #[inline]
     fn sleep(self: Pin<&mut Self>, task: &Waker) -> bool {
         // Without entries there is nobody to wake anybody.
-        self.chunks.root.as_ref().is_none_or(|root| root.hub().sleep(task))
+        self.chunks.root.hub().is_none_or(|hub| hub.sleep(task))
     }
 }
 
 impl<T> Drop for Heap<T> {
     fn drop(&mut self) {
-        if let Some(root) = &self.chunks.root {
-            root.hub().forget_task();
+        if let Some(hub) = self.chunks.root.hub() {
+            hub.forget_task();
         }
-    }
-}
-
-impl<T> fmt::Debug for Heap<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Heap").field("capacity", &self.chunks.capacity).finish_non_exhaustive()
     }
 }

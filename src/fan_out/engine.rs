@@ -170,7 +170,7 @@ where
         St: Stream<Item = I>,
         M: Launch<I, Future = F>,
     {
-        while !budget.is_spent() && !(budget.is_late() && self.has_output()) {
+        while !(budget.is_spent() || budget.is_late() && self.has_output()) {
             let startable = self.slots.running() < self.limit;
             if startable && self.order.waiting() != NIL {
                 budget.spend();

@@ -13,7 +13,7 @@ pub trait Links {
     fn set_next(&mut self, slot: u32, next: u32);
 }
 
-/// First in, first out.
+/// First in, first out. The link of the last one means nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct List {
     head: u32,
@@ -84,7 +84,6 @@ impl List {
 
     #[inline]
     pub fn push_back(&mut self, links: &mut impl Links, slot: u32) {
-        links.set_next(slot, NIL);
         if self.head == NIL {
             self.head = slot;
         } else {
@@ -94,31 +93,34 @@ impl List {
     }
 
     #[inline]
-    pub fn pop_front(&mut self, links: &mut impl Links) -> u32 {
-        let head = self.head;
-        if head != NIL {
-            self.head = links.next(head);
-        }
-        head
+    pub fn pop_front(&mut self, links: &impl Links) {
+        self.head = self.after(links, self.head);
     }
 
-    /// Takes `slot` out wherever it is, by walking there.
+    /// The slot behind `slot`, which is in this list, or [`NIL`].
+    #[inline]
+    pub fn after(&self, links: &impl Links, slot: u32) -> u32 {
+        if slot == self.tail { NIL } else { links.next(slot) }
+    }
+
+    /// Takes `slot`, which is in this list, out of it, by walking there.
     pub fn remove(&mut self, links: &mut impl Links, slot: u32) {
         if self.head == slot {
-            self.pop_front(links);
-            return;
+            return self.pop_front(links);
         }
         let mut prev = self.head;
-        while prev != NIL {
-            let next = links.next(prev);
+        loop {
+            let next = self.after(links, prev);
+            assert!(next != NIL, "slot {slot} is not in the list");
             if next == slot {
-                links.set_next(prev, links.next(slot));
-                if self.tail == slot {
-                    self.tail = prev;
-                }
-                return;
+                break;
             }
             prev = next;
+        }
+        if self.tail == slot {
+            self.tail = prev;
+        } else {
+            links.set_next(prev, links.next(slot));
         }
     }
 }
@@ -185,7 +187,7 @@ impl Policy for AsTaken {
     }
 
     fn started(&mut self, links: &mut impl Links) {
-        self.waiting = links.next(self.waiting);
+        self.waiting = self.all.after(links, self.waiting);
     }
 
     #[inline]
@@ -210,8 +212,8 @@ impl Policy for AsTaken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::vec;
-    use std::vec::Vec;
+    use alloc::vec;
+    use alloc::vec::Vec;
 
     impl Links for Vec<u32> {
         fn next(&self, slot: u32) -> u32 {
@@ -228,7 +230,7 @@ mod tests {
         let mut at = list.head();
         while at != NIL {
             found.push(at);
-            at = links.next(at);
+            at = list.after(links, at);
         }
         found
     }
@@ -251,15 +253,18 @@ mod tests {
     }
 
     #[test]
-    fn removing_what_is_not_there_changes_nothing() {
+    fn a_list_that_was_emptied_begins_anew() {
         let mut links = vec![NIL; 8];
         let mut list = List::new();
-        list.remove(&mut links, 3);
-        list.push_back(&mut links, 1);
-        list.remove(&mut links, 3);
-        assert_eq!(contents(&list, &links), [1]);
-        assert_eq!(list.pop_front(&mut links), 1);
-        assert_eq!(list.pop_front(&mut links), NIL);
+        for slots in [[1, 2], [2, 1]] {
+            for slot in slots {
+                list.push_back(&mut links, slot);
+            }
+            assert_eq!(contents(&list, &links), slots);
+            list.remove(&mut links, slots[1]);
+            list.pop_front(&links);
+            assert_eq!(list.head(), NIL);
+        }
     }
 
     #[test]

@@ -184,7 +184,10 @@ impl Round {
     /// Goes on to the next word of this round that has bits; false if there is none.
     #[inline]
     fn advance(&mut self, words: &impl Words) -> bool {
-        while self.number != NO_WORD || self.flags != 0 {
+        if self.number == NO_WORD && self.flags == 0 {
+            return false;
+        }
+        loop {
             // Other words of the same flag, then the next flag.
             let next = self.number.saturating_add(FLAGS);
             if next < words.count() {
@@ -201,7 +204,6 @@ impl Round {
                 return true;
             }
         }
-        false
     }
 }
 

@@ -1,7 +1,6 @@
 //! The protocol between wakers and owner, through every schedule under loom.
 
-use std::vec::Vec;
-
+use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::task::Poll;
 
