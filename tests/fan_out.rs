@@ -1,5 +1,6 @@
 //! Fan-out, polled by hand.
 #![cfg(feature = "alloc")]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -1,5 +1,6 @@
 //! What a fan-out allocates: one block a stream, nothing an item, and everything is given back.
 #![cfg(feature = "alloc")]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -86,6 +86,8 @@ struct Chunk<T> {
 struct Chunks<T> {
     root: Chunk<T>,
     more: Vec<Chunk<T>>,
+    /// Blocks in all of them.
+    count: usize,
 }
 
 /// Entries on the heap. The allocation is made when the first entry comes.
@@ -238,11 +240,15 @@ impl<T> Chunk<T> {
         (self.capacity > 0).then(|| unsafe { &(*self.header.as_ptr()).hub })
     }
 
+    /// The word of block `number`, counted over all chunks.
     #[inline]
-    fn word(&self, back: usize) -> &Word {
-        assert!(back < self.blocks.len());
+    fn word(&self, number: usize) -> Option<&Word> {
+        if !self.blocks.contains(&number) {
+            return None;
+        }
+        let back = number - self.blocks.start;
         // SAFETY: that many blocks follow the header (B1), the chunk's share keeps them alive (B2), an atomic (B3).
-        unsafe { &(*self.header.add(1).cast::<Block>().add(back).as_ptr()).word }
+        unsafe { Some(&(*self.header.add(1).cast::<Block>().add(back).as_ptr()).word) }
     }
 
     fn is_full(&self) -> bool {
@@ -313,8 +319,12 @@ impl<T> Chunks<T> {
         chunk.entry(number - chunk.blocks.start * BITS).expect("an entry that was made")
     }
 
+    #[cold]
+    fn word_beyond_root(&self, number: usize) -> &Word {
+        self.chunk(number).word(number).expect("a block of this chunk")
+    }
+
     /// The chunk that the block with this number is in.
-    #[inline]
     fn chunk(&self, number: usize) -> &Chunk<T> {
         match number.checked_sub(self.root.blocks.end) {
             None => &self.root,
@@ -337,26 +347,31 @@ impl<T> Chunks<T> {
     fn grow(&mut self, plan: Plan) {
         if self.root.capacity == 0 {
             self.root = Chunk::new(plan.first.max(1), 0, None);
+            self.count = self.root.blocks.end;
             return;
         }
         let made = self.root.capacity + self.more.iter().map(|chunk| chunk.capacity).sum::<usize>();
         // Only the last of all may be shorter, or `chunk` would be wrong.
         assert!(plan.most > made, "more entries than were planned");
         let size = ((self.unit() * BITS) << self.more.len()).min(plan.most - made);
-        self.more.push(Chunk::new(size, self.last().blocks.end, Some(&self.root)));
+        let chunk = Chunk::new(size, self.count, Some(&self.root));
+        self.count = chunk.blocks.end;
+        self.more.push(chunk);
     }
 }
 
 impl<T> Words for Chunks<T> {
     #[inline]
     fn count(&self) -> usize {
-        self.last().blocks.end
+        self.count
     }
 
     #[inline]
     fn word(&self, number: usize) -> &Word {
-        let chunk = self.chunk(number);
-        chunk.word(number - chunk.blocks.start)
+        match self.root.word(number) {
+            Some(word) => word,
+            None => self.word_beyond_root(number),
+        }
     }
 }
 
@@ -367,7 +382,7 @@ impl<T> Unpin for Heap<T> {}
 
 impl<T> Heap<T> {
     pub const fn new() -> Self {
-        Self { chunks: Chunks { root: Chunk::none(), more: Vec::new() }, round: Round::new() }
+        Self { chunks: Chunks { root: Chunk::none(), more: Vec::new(), count: 0 }, round: Round::new() }
     }
 }
 

@@ -132,7 +132,7 @@ where
                 budget.spend();
                 self.as_mut().poll_slot(number, cx.waker());
             }
-            if self.has_place() {
+            if self.can_take() || self.can_start_waiting() {
                 self.as_mut().fill(source.as_mut(), launch, cx, &mut asked, &mut budget);
             }
             if let Some(output) = self.as_mut().hand_out() {
@@ -151,11 +151,14 @@ where
         }
     }
 
-    /// Whether something can start or be taken, as far as the engine knows.
     #[inline]
-    fn has_place(&self) -> bool {
-        (self.order.waiting() != NIL && self.slots.running() < self.limit)
-            || (self.slots.taken() < self.window && !self.is_closed())
+    fn can_start_waiting(&self) -> bool {
+        self.order.waiting() != NIL && self.slots.running() < self.limit
+    }
+
+    #[inline]
+    fn can_take(&self) -> bool {
+        self.slots.taken() < self.window && !self.is_closed()
     }
 
     /// Starts what waits and takes from the source, until there is no place or nothing to be had.
@@ -171,13 +174,12 @@ where
         M: Launch<I, Future = F>,
     {
         while !(budget.is_spent() || budget.is_late() && self.has_output()) {
-            let startable = self.slots.running() < self.limit;
-            if startable && self.order.waiting() != NIL {
+            if self.can_start_waiting() {
                 budget.spend();
                 self.as_mut().start_waiting(launch, cx.waker());
                 continue;
             }
-            if *asked || self.is_closed() || self.slots.taken() >= self.window {
+            if *asked || !self.can_take() {
                 return;
             }
             let item = match source.as_mut().poll_next(cx) {
@@ -189,7 +191,7 @@ where
                 }
             };
             budget.spend();
-            if startable {
+            if self.slots.running() < self.limit {
                 budget.spend();
                 self.as_mut().start(launch.launch(item), source.as_ref().get_ref(), cx.waker());
             } else {

@@ -51,7 +51,6 @@ pub const BITS: usize = usize::BITS as usize;
 pub const FLAGS: usize = BITS - 1;
 /// The owner is awake, or will be without being woken.
 const POLLING: usize = 1 << FLAGS;
-const NO_WORD: usize = usize::MAX;
 
 /// What all words of one owner have in common.
 #[derive(Debug)]
@@ -78,8 +77,10 @@ pub trait Words {
 pub struct Round {
     /// Flags that are not yet looked at.
     flags: usize,
-    /// The word that is looked at, or [`NO_WORD`].
+    /// The word that is looked at.
     number: usize,
+    /// Whether there are further words of the same flag.
+    more: bool,
     /// Its bits that have not come up yet.
     bits: usize,
 }
@@ -164,16 +165,24 @@ impl Word {
 
 impl Round {
     pub const fn new() -> Self {
-        Self { flags: 0, number: NO_WORD, bits: 0 }
+        Self { flags: 0, number: 0, more: false, bits: 0 }
     }
 
     /// The next future that was woken; begins a round if the one under way is over.
     #[inline]
     pub fn next(&mut self, hub: &Hub, words: &impl Words) -> Option<usize> {
-        if self.bits == 0 && !self.advance(words) {
-            self.flags = hub.take();
-            if self.flags == 0 || !self.advance(words) {
-                return None;
+        while self.bits == 0 {
+            if self.more {
+                self.next_of_same_flag(words);
+            } else if self.flags != 0 {
+                self.number = self.flags.trailing_zeros() as usize;
+                self.flags &= self.flags - 1;
+                self.look_at_word(words);
+            } else {
+                self.flags = hub.take();
+                if self.flags == 0 {
+                    return None;
+                }
             }
         }
         let bit = self.bits.trailing_zeros() as usize;
@@ -181,29 +190,16 @@ impl Round {
         Some(self.number * BITS + bit)
     }
 
-    /// Goes on to the next word of this round that has bits; false if there is none.
+    #[cold]
+    fn next_of_same_flag(&mut self, words: &impl Words) {
+        self.number += FLAGS;
+        self.look_at_word(words);
+    }
+
     #[inline]
-    fn advance(&mut self, words: &impl Words) -> bool {
-        if self.number == NO_WORD && self.flags == 0 {
-            return false;
-        }
-        loop {
-            // Other words of the same flag, then the next flag.
-            let next = self.number.saturating_add(FLAGS);
-            if next < words.count() {
-                self.number = next;
-            } else if self.flags != 0 {
-                self.number = self.flags.trailing_zeros() as usize;
-                self.flags &= self.flags - 1;
-            } else {
-                self.number = NO_WORD;
-                return false;
-            }
-            self.bits = words.word(self.number).take();
-            if self.bits != 0 {
-                return true;
-            }
-        }
+    fn look_at_word(&mut self, words: &impl Words) {
+        self.bits = words.word(self.number).take();
+        self.more = self.number + FLAGS < words.count();
     }
 }
 

@@ -98,15 +98,15 @@ pin_project! {
         #[pin]
         bed: B,
         free: u32,
+        taken: usize,
         waiting: usize,
         running: usize,
-        finished: usize,
     }
 }
 
 impl<B> Slots<B> {
     pub fn new(bed: B) -> Self {
-        Self { bed, free: NIL, waiting: 0, running: 0, finished: 0 }
+        Self { bed, free: NIL, taken: 0, waiting: 0, running: 0 }
     }
 
     #[inline]
@@ -121,13 +121,13 @@ impl<B> Slots<B> {
 
     #[inline]
     pub fn finished(&self) -> usize {
-        self.finished
+        self.taken - self.waiting - self.running
     }
 
     /// Waiting, running and finished.
     #[inline]
     pub fn taken(&self) -> usize {
-        self.waiting + self.running + self.finished
+        self.taken
     }
 }
 
@@ -155,13 +155,15 @@ where
     #[inline]
     fn insert(self: Pin<&mut Self>, slot: Slot<I, F>, plan: impl FnOnce() -> Plan) -> u32 {
         let this = self.project();
-        let number = *this.free;
+        let mut number = *this.free;
         if number == NIL {
-            return this.bed.push(Entry::new(slot), plan);
+            number = this.bed.push(Entry::new(slot), plan);
+        } else {
+            let mut entry = this.bed.get_pin(number).project();
+            *this.free = *entry.link;
+            entry.slot.set(slot);
         }
-        let mut entry = this.bed.get_pin(number).project();
-        *this.free = *entry.link;
-        entry.slot.set(slot);
+        *this.taken += 1;
         number
     }
 
@@ -201,7 +203,6 @@ where
         });
         if finished {
             *this.running -= 1;
-            *this.finished += 1;
         }
         finished
     }
@@ -215,9 +216,7 @@ where
         *this.running -= 1;
         let mut slot = this.bed.get_pin(number).project().slot;
         let finished = matches!(slot.as_mut().project(), SlotProj::Done { .. });
-        if finished {
-            *this.finished += 1;
-        } else {
+        if !finished {
             slot.set(Slot::Free);
         }
         finished
@@ -238,7 +237,7 @@ where
         };
         *entry.link = *this.free;
         *this.free = number;
-        *this.finished -= 1;
+        *this.taken -= 1;
         output
     }
 
@@ -247,6 +246,7 @@ where
         let this = self.project();
         *this.bed.get_pin(number).project().link = *this.free;
         *this.free = number;
+        *this.taken -= 1;
     }
 
     #[inline]
