@@ -14,16 +14,37 @@ use core::marker::PhantomData;
 pub(crate) use core::sync::atomic::Ordering;
 
 #[cfg(all(not(tollgate_loom), not(feature = "portable-atomic")))]
-pub(crate) use core::sync::atomic::{AtomicU8, AtomicUsize};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 #[cfg(tollgate_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 #[cfg(all(not(tollgate_loom), feature = "portable-atomic"))]
-pub(crate) use portable_atomic::{AtomicU8, AtomicUsize};
+pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize};
 
 #[cfg(not(tollgate_loom))]
 pub(crate) use futures_util::task::AtomicWaker;
+/// Loom's atomic waker with the interface of futures-util's.
 #[cfg(tollgate_loom)]
-pub(crate) use loom::future::AtomicWaker;
+#[derive(Debug)]
+pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
+
+#[cfg(tollgate_loom)]
+impl AtomicWaker {
+    pub(crate) fn new() -> Self {
+        Self(loom::future::AtomicWaker::new())
+    }
+
+    pub(crate) fn register(&self, waker: &core::task::Waker) {
+        self.0.register_by_ref(waker);
+    }
+
+    pub(crate) fn wake(&self) {
+        self.0.wake();
+    }
+
+    pub(crate) fn take(&self) -> Option<core::task::Waker> {
+        self.0.take_waker()
+    }
+}
 
 #[cfg(tollgate_loom)]
 pub(crate) use loom::cell::UnsafeCell;
