@@ -13,38 +13,22 @@ use core::marker::PhantomData;
 
 pub(crate) use core::sync::atomic::Ordering;
 
-#[cfg(all(not(tollgate_loom), not(feature = "portable-atomic")))]
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
-#[cfg(tollgate_loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
-#[cfg(all(not(tollgate_loom), feature = "portable-atomic"))]
-pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize};
+#[allow(unused_imports, reason = "what is used of the platform depends on the features")]
+mod atomics {
+    #[cfg(all(not(tollgate_loom), not(feature = "portable-atomic")))]
+    pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+    #[cfg(tollgate_loom)]
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+    #[cfg(all(not(tollgate_loom), feature = "portable-atomic"))]
+    pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize};
 
-#[cfg(not(tollgate_loom))]
-pub(crate) use futures_util::task::AtomicWaker;
-/// Loom's atomic waker with the interface of futures-util's.
-#[cfg(tollgate_loom)]
-#[derive(Debug)]
-pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
-
-#[cfg(tollgate_loom)]
-impl AtomicWaker {
-    pub(crate) fn new() -> Self {
-        Self(loom::future::AtomicWaker::new())
-    }
-
-    pub(crate) fn register(&self, waker: &core::task::Waker) {
-        self.0.register_by_ref(waker);
-    }
-
-    pub(crate) fn wake(&self) {
-        self.0.wake();
-    }
-
-    pub(crate) fn take(&self) -> Option<core::task::Waker> {
-        self.0.take_waker()
-    }
+    #[cfg(not(tollgate_loom))]
+    pub(crate) use futures_util::task::AtomicWaker;
+    #[cfg(tollgate_loom)]
+    pub(crate) use loom::future::AtomicWaker;
 }
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use atomics::*;
 
 #[cfg(tollgate_loom)]
 pub(crate) use loom::cell::UnsafeCell;
