@@ -8,6 +8,7 @@
 //! | at most `n` of something at once, in turn | [`Semaphore`] |
 //! | ... with permits that move between tasks | [`Semaphore::acquire_owned`] |
 //! | ... on one thread, without atomics | `Semaphore<`[`LocalLock`]`>` |
+//! | up to `n` futures of a stream at once | [`FanOutExt::fan_out`], [`FanOutExt::fan_out_with`] |
 //!
 //! # What the crate never does
 //!
@@ -21,7 +22,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | the system's mutex as [`DefaultLock`], blocking forms; implies `alloc` |
-//! | `alloc` | by `std` | owned permits |
+//! | `alloc` | by `std` | owned permits, [`fan_out`] |
 //! | `critical-section` | | [`DefaultLock`] without `std`: critical sections, safe in interrupts |
 //! | `portable-atomic` | | targets without compare-and-swap; the application picks the backend |
 //! | `defmt` | | `defmt::Format` for errors |
