@@ -59,12 +59,13 @@ impl Stream for Gates {
 }
 
 type Passing = Pin<Box<dyn Future<Output = usize>>>;
+type ThroughGates = FanOut<Gates, With<fn(Arc<Gate>) -> Passing>>;
 
 fn pass(gate: Arc<Gate>) -> Passing {
     Box::pin(poll_fn(move |cx| gate.poll(cx.waker())))
 }
 
-fn fan_out(gates: &[Arc<Gate>], limit: usize) -> FanOut<Gates, With<fn(Arc<Gate>) -> Passing>> {
+fn fan_out(gates: &[Arc<Gate>], limit: usize) -> ThroughGates {
     Gates(gates.to_vec()).fan_out_with(limit, pass as fn(_) -> _)
 }
 
