@@ -60,6 +60,8 @@ use pin_project_lite::pin_project;
 
 mod block;
 mod engine;
+#[cfg(test)]
+mod model;
 mod order;
 mod ready;
 mod slots;

@@ -22,10 +22,10 @@ mod atomics {
     #[cfg(all(not(tollgate_loom), feature = "portable-atomic"))]
     pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize};
 
+    #[cfg(tollgate_loom)]
+    pub(crate) use super::loom_waker::AtomicWaker;
     #[cfg(not(tollgate_loom))]
     pub(crate) use futures_util::task::AtomicWaker;
-    #[cfg(tollgate_loom)]
-    pub(crate) use loom::future::AtomicWaker;
 }
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use atomics::*;
@@ -361,6 +361,77 @@ pub(crate) fn block_on<F: Future>(mut future: core::pin::Pin<&mut F>) -> F::Outp
             Poll::Ready(output) => return output,
             // A left-over token makes this return early; then the poll finds nothing new and the next park sleeps.
             Poll::Pending => thread::park(),
+        }
+    }
+}
+
+// === an atomic waker for loom ===
+
+/// The protocol of futures-util's atomic waker over loom's atomics. Loom's own waker is a mutex, which orders more than
+/// the real one does, and so hides what the models are to find.
+#[cfg(tollgate_loom)]
+mod loom_waker {
+    use core::task::Waker;
+
+    use super::{AtomicUsize, Ordering, UnsafeCell};
+
+    const WAITING: usize = 0;
+    const REGISTERING: usize = 1;
+    const WAKING: usize = 2;
+
+    #[derive(Debug)]
+    pub(crate) struct AtomicWaker {
+        state: AtomicUsize,
+        waker: UnsafeCell<Option<Waker>>,
+    }
+
+    // SAFETY: whoever brings the state from `WAITING` to another one has the cell, until it goes back.
+    unsafe impl Send for AtomicWaker {}
+    // SAFETY: as above.
+    unsafe impl Sync for AtomicWaker {}
+
+    impl AtomicWaker {
+        pub(crate) fn new() -> Self {
+            Self { state: AtomicUsize::new(WAITING), waker: UnsafeCell::new(None) }
+        }
+
+        pub(crate) fn register(&self, waker: &Waker) {
+            // ORDERING: Acquire pairs with the Release with which the cell was last handed back.
+            if self.state.compare_exchange(WAITING, REGISTERING, Ordering::Acquire, Ordering::Acquire).is_err() {
+                waker.wake_by_ref();
+                // Or the model would spin through this while the other side is about to finish.
+                loom::thread::yield_now();
+                return;
+            }
+            // SAFETY: the cell is ours.
+            self.waker.with_mut(|cell| unsafe { *cell = Some(waker.clone()) });
+            // ORDERING: Release hands the cell back; Acquire pairs with the Release half in `take`.
+            if self.state.compare_exchange(REGISTERING, WAITING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                // SAFETY: the cell is still ours: the other side only left a mark.
+                let waker = self.waker.with_mut(|cell| unsafe { (*cell).take() });
+                // ORDERING: AcqRel, as above.
+                self.state.swap(WAITING, Ordering::AcqRel);
+                waker.expect("just registered").wake();
+            }
+        }
+
+        pub(crate) fn take(&self) -> Option<Waker> {
+            // ORDERING: Acquire pairs with the Release with which the cell was last handed back; Release passes on what
+            // happened before the wake.
+            if self.state.fetch_or(WAKING, Ordering::AcqRel) != WAITING {
+                return None;
+            }
+            // SAFETY: the cell is ours.
+            let waker = self.waker.with_mut(|cell| unsafe { (*cell).take() });
+            // ORDERING: Release hands the cell back.
+            self.state.fetch_and(!WAKING, Ordering::Release);
+            waker
+        }
+
+        pub(crate) fn wake(&self) {
+            if let Some(waker) = self.take() {
+                waker.wake();
+            }
         }
     }
 }

@@ -106,7 +106,8 @@ fn gates(n: usize) -> Vec<Gate> {
 
 /// A stream of the numbers of the gates, each through its gate.
 fn through(gates: &[Gate]) -> impl Stream<Item = impl Future<Output = usize>> + Unpin {
-    stream::iter(gates.to_vec().into_iter().enumerate()).map(|(n, gate)| async move {
+    let gates = gates.to_vec();
+    stream::iter(gates.into_iter().enumerate()).map(|(n, gate)| async move {
         gate.pass().await;
         n
     })
@@ -241,17 +242,14 @@ fn an_endless_source_of_ready_items_does_not_delay_the_first_output() {
 
 // === window ===
 
+type Job = Pin<Box<dyn Future<Output = usize>>>;
+type Boxed<O> = FanOut<Pin<Box<dyn Stream<Item = usize>>>, With<fn(usize) -> Job>, O>;
+
 /// Checks the window from inside the source: what was given and has not come out must never exceed it.
 fn window_is_kept<O: tollgate::fan_out::Order>(
     limit: usize,
     window: usize,
-    order: impl FnOnce(
-        FanOut<Pin<Box<dyn Stream<Item = usize>>>, With<Box<dyn FnMut(usize) -> Pin<Box<dyn Future<Output = usize>>>>>>,
-    ) -> FanOut<
-        Pin<Box<dyn Stream<Item = usize>>>,
-        With<Box<dyn FnMut(usize) -> Pin<Box<dyn Future<Output = usize>>>>>,
-        O,
-    >,
+    order: impl FnOnce(Boxed<Unordered>) -> Boxed<O>,
 ) {
     let (given, received, peak) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     let source: Pin<Box<dyn Stream<Item = usize>>> = {
@@ -263,14 +261,14 @@ fn window_is_kept<O: tollgate::fan_out::Order>(
             peak.set(peak.get().max(held));
         }))
     };
-    let job: Box<dyn FnMut(usize) -> Pin<Box<dyn Future<Output = usize>>>> = Box::new(|n| {
+    let job: fn(usize) -> Job = |n| {
         Box::pin(async move {
             yields(if n % 10 == 0 { 40 } else { n % 3 }).await;
             n
         })
-    });
+    };
     let mut outputs = order(source.fan_out_with(limit, job).window(window));
-    while let Some(_) = block_on(outputs.next()) {
+    while block_on(outputs.next()).is_some() {
         received.set(received.get() + 1);
         let held = outputs.in_flight() + outputs.waiting() + outputs.finished();
         assert!(held <= window && outputs.in_flight() <= limit);
@@ -949,10 +947,9 @@ fn panics<R>(f: impl FnOnce() -> R) {
     assert!(catch_unwind(AssertUnwindSafe(f)).is_err(), "there should have been a panic");
 }
 
-fn panicking_jobs<O: tollgate::fan_out::Order>(
-    outputs: FanOut<stream::Iter<std::ops::Range<usize>>, With<fn(usize) -> Pin<Box<dyn Future<Output = usize>>>>, O>,
-    expected: &[usize],
-) {
+type Numbers<O> = FanOut<stream::Iter<std::ops::Range<usize>>, With<fn(usize) -> Job>, O>;
+
+fn panicking_jobs<O: tollgate::fan_out::Order>(outputs: Numbers<O>, expected: &[usize]) {
     let mut outputs = outputs;
     let mut out = Vec::new();
     let mut panics = 0;
@@ -1179,27 +1176,27 @@ fn auto_traits_follow_from_the_parts() {
     impl<T: Sync> IsSync for Probe<T> {}
     macro_rules! probe {
         ($T:ty) => {
-            Probe::<$T>(std::marker::PhantomData)
+            (&Probe::<$T>(std::marker::PhantomData))
         };
     }
     // An output, a future, an item, a closure and a source that may not change threads.
     type RcJob = fn(usize) -> std::future::Ready<Rc<()>>;
-    assert!((&probe!(FanOut<Plain, With<Job>>)).is_send());
-    assert!(!(&probe!(FanOut<Plain, With<RcJob>>)).is_send());
+    assert!((probe!(FanOut<Plain, With<Job>>)).is_send());
+    assert!(!(probe!(FanOut<Plain, With<RcJob>>)).is_send());
     assert!(
-        !(&probe!(FanOut<stream::Iter<std::vec::IntoIter<Rc<()>>>, With<fn(Rc<()>) -> std::future::Ready<()>>>))
+        !(probe!(FanOut<stream::Iter<std::vec::IntoIter<Rc<()>>>, With<fn(Rc<()>) -> std::future::Ready<()>>>))
             .is_send()
     );
-    assert!(!(&probe!(FanOut<stream::Pending<std::future::Ready<Rc<()>>>, Direct>)).is_send());
+    assert!(!(probe!(FanOut<stream::Pending<std::future::Ready<Rc<()>>>, Direct>)).is_send());
     assert!(
-        !(&probe!(FanOut<stream::Iter<std::vec::IntoIter<usize>>, With<fn(usize) -> std::future::Pending<*const ()>>>))
+        !(probe!(FanOut<stream::Iter<std::vec::IntoIter<usize>>, With<fn(usize) -> std::future::Pending<*const ()>>>))
             .is_send()
     );
     // `Cell` may change threads and may not be shared.
     type CellJob = fn(usize) -> std::future::Ready<Cell<usize>>;
-    assert!((&probe!(FanOut<Plain, With<Job>>)).is_sync());
-    assert!((&probe!(FanOut<Plain, With<CellJob>>)).is_send());
-    assert!(!(&probe!(FanOut<Plain, With<CellJob>>)).is_sync());
+    assert!((probe!(FanOut<Plain, With<Job>>)).is_sync());
+    assert!((probe!(FanOut<Plain, With<CellJob>>)).is_send());
+    assert!(!(probe!(FanOut<Plain, With<CellJob>>)).is_sync());
 }
 
 #[test]
@@ -1221,7 +1218,10 @@ fn elsewhere(wakers: Vec<Waker>, mut seed: usize) -> thread::JoinHandle<()> {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             match seed >> 61 {
                 0 => drop(waker),
-                1 => waker.clone().wake(),
+                1 => {
+                    let clone = waker.clone();
+                    clone.wake();
+                }
                 2 => waker.wake_by_ref(),
                 3 => thread::yield_now(),
                 _ => waker.wake(),

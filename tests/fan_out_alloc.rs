@@ -69,7 +69,8 @@ fn steps(n: usize) -> impl Future<Output = usize> {
             return Poll::Ready(n);
         }
         left -= 1;
-        cx.waker().clone().wake();
+        let waker = cx.waker().clone();
+        waker.wake();
         Poll::Pending
     })
 }
@@ -177,7 +178,8 @@ fn waking_and_cloning_wakers_allocates_nothing() {
     let (made, ..) = allocations(|| {
         let waker = kept.take().unwrap();
         waker.wake_by_ref();
-        waker.clone().wake();
+        let clone = waker.clone();
+        clone.wake();
         assert!(Pin::new(&mut outputs).poll_next(&mut cx).is_pending());
     });
     assert_eq!(made, 0);

@@ -109,7 +109,8 @@ impl Hub {
             return; // R1
         }
         // ORDERING: Release pairs with the Acquire in `take`: who sees the flag finds the bit. Acquire pairs with the
-        // Release in `sleep`: who finds zero finds the waker that was registered before.
+        // Release in `sleep`: who finds zero finds the waker that was registered before. (What the atomic waker orders
+        // itself would do for the latter; this does not lean on its insides.)
         if self.top.fetch_or(flag, Ordering::AcqRel) == 0 {
             self.task.wake(); // R2
         }

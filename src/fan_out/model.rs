@@ -1,0 +1,134 @@
+//! Models of the whole: a stream, its wakers on other threads, and the end of either.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+
+use super::{FanOut, FanOutExt, With};
+use crate::sync::model::{Arc, block_on, check, thread};
+use crate::sync::{AtomicBool, AtomicWaker, Ordering, UnsafeCell};
+
+/// What a future waits for, with a value that is written before it opens.
+struct Gate {
+    open: AtomicBool,
+    waker: AtomicWaker,
+    value: UnsafeCell<usize>,
+}
+
+// SAFETY: the value is written before the gate opens, and read after it was seen open.
+unsafe impl Sync for Gate {}
+
+impl Gate {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { open: AtomicBool::new(false), waker: AtomicWaker::new(), value: UnsafeCell::new(0) })
+    }
+
+    fn open(&self, value: usize) {
+        // SAFETY: see `Sync`.
+        self.value.with_mut(|place| unsafe { *place = value });
+        // ORDERING: Release pairs with the Acquire in `poll`.
+        self.open.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    fn poll(&self, waker: &Waker) -> Poll<usize> {
+        self.waker.register(waker);
+        // ORDERING: Acquire pairs with the Release in `open`.
+        if self.open.load(Ordering::Acquire) {
+            // SAFETY: see `Sync`.
+            Poll::Ready(self.value.with(|place| unsafe { *place }))
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+/// Yields the gates, one a poll.
+struct Gates(Vec<Arc<Gate>>);
+
+impl Stream for Gates {
+    type Item = Arc<Gate>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Arc<Gate>>> {
+        Poll::Ready(self.0.pop())
+    }
+}
+
+type Passing = Pin<Box<dyn Future<Output = usize>>>;
+type ThroughGates = FanOut<Gates, With<fn(Arc<Gate>) -> Passing>>;
+
+fn pass(gate: Arc<Gate>) -> Passing {
+    Box::pin(poll_fn(move |cx| gate.poll(cx.waker())))
+}
+
+fn fan_out(gates: &[Arc<Gate>], limit: usize) -> ThroughGates {
+    Gates(gates.to_vec()).fan_out_with(limit, pass as fn(_) -> _)
+}
+
+fn sum(stream: impl Stream<Item = usize>) -> usize {
+    let mut stream = pin!(stream);
+    let mut sum = 0;
+    block_on(poll_fn(|cx| {
+        loop {
+            match stream.as_mut().poll_next(cx) {
+                Poll::Ready(Some(n)) => sum += n,
+                Poll::Ready(None) => return Poll::Ready(sum),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }))
+}
+
+fn open_on_threads(gates: &[Arc<Gate>]) -> Vec<thread::JoinHandle<()>> {
+    let openers = gates.iter().cloned().enumerate();
+    openers.map(|(n, gate)| thread::spawn(move || gate.open(n + 1))).collect()
+}
+
+fn all_come_out(limit: usize, ordered: bool, preemptions: usize) {
+    check(preemptions, move || {
+        let gates = [Gate::new(), Gate::new()];
+        let outputs = fan_out(&gates, limit);
+        let threads = open_on_threads(&gates);
+        let sum = if ordered { sum(outputs.ordered()) } else { sum(outputs) };
+        assert_eq!(sum, 3);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn side_by_side_both_come_out() {
+    all_come_out(2, false, 2);
+}
+
+#[test]
+fn one_after_the_other_both_come_out() {
+    all_come_out(1, false, 2);
+}
+
+#[test]
+fn in_order_both_come_out() {
+    all_come_out(2, true, 2);
+}
+
+#[test]
+fn a_stream_that_is_dropped_while_its_wakers_wake_leaves_nothing_behind() {
+    check(3, || {
+        let gates = [Gate::new(), Gate::new()];
+        let mut outputs = Box::pin(fan_out(&gates, 2));
+        let threads = open_on_threads(&gates);
+        let _ = outputs.as_mut().poll_next(&mut Context::from_waker(Waker::noop()));
+        drop(outputs);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        for gate in gates {
+            assert_eq!(Arc::strong_count(&gate), 1, "the futures are gone");
+        }
+    });
+}
