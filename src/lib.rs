@@ -32,6 +32,8 @@
 //! | `tokio`, `async-io`, `futures-timer`, `embassy-time` | | that runtime's timer |
 //! | `defmt` | | `defmt::Format` for errors |
 #![no_std]
+// Of the library only: examples and tests are programs, and have std.
+#![deny(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
 
 #[cfg(any(feature = "alloc", test))]
 extern crate alloc;
