@@ -8,6 +8,8 @@
 //! | at most `n` of something at once, in turn | [`Semaphore`] |
 //! | ... with permits that move between tasks | [`Semaphore::acquire_owned`] |
 //! | ... on one thread, without atomics | `Semaphore<`[`LocalLock`]`>` |
+//! | up to `n` futures of a stream in flight | [`FanOutExt::fan_out`], [`FanOutExt::fan_out_with`] |
+//! | ... with the results in the order of the input, and a bound on what piles up | [`FanOut::ordered`], [`FanOut::window`] |
 //! | to give up after a while, or at an instant | [`DeadlineExt::timeout`], [`DeadlineExt::deadline`] |
 //! | to give up when something else happens | [`DeadlineExt::until`] |
 //! | a timer | one of [`time`] |
@@ -24,7 +26,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | the system's mutex as [`DefaultLock`], blocking forms, `ThreadTimer`; implies `alloc` |
-//! | `alloc` | by `std` | owned permits |
+//! | `alloc` | by `std` | owned permits, the fan-out |
 //! | `critical-section` | | [`DefaultLock`] without `std`: critical sections, safe in interrupts |
 //! | `portable-atomic` | | targets without compare-and-swap; the application picks the backend |
 //! | `tokio`, `async-io`, `futures-timer`, `embassy-time` | | that runtime's timer |
@@ -37,11 +39,15 @@ extern crate alloc;
 extern crate std;
 
 mod adapters;
+#[cfg(feature = "alloc")]
+pub mod fan_out;
 pub mod semaphore;
 mod sync;
 pub mod time;
 mod wait;
 
+#[cfg(feature = "alloc")]
+pub use fan_out::{FanOut, FanOutExt};
 pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use semaphore::{AcquireOwned, OwnedPermit};

@@ -13,17 +13,22 @@ use core::marker::PhantomData;
 
 pub(crate) use core::sync::atomic::Ordering;
 
-#[cfg(all(not(tollgate_loom), not(feature = "portable-atomic")))]
-pub(crate) use core::sync::atomic::{AtomicU8, AtomicUsize};
-#[cfg(tollgate_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize};
-#[cfg(all(not(tollgate_loom), feature = "portable-atomic"))]
-pub(crate) use portable_atomic::{AtomicU8, AtomicUsize};
+#[allow(unused_imports, reason = "what is used of the platform depends on the features")]
+mod atomics {
+    #[cfg(all(not(tollgate_loom), not(feature = "portable-atomic")))]
+    pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+    #[cfg(tollgate_loom)]
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+    #[cfg(all(not(tollgate_loom), feature = "portable-atomic"))]
+    pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize};
 
-#[cfg(not(tollgate_loom))]
-pub(crate) use futures_util::task::AtomicWaker;
-#[cfg(tollgate_loom)]
-pub(crate) use loom::future::AtomicWaker;
+    #[cfg(not(tollgate_loom))]
+    pub(crate) use futures_util::task::AtomicWaker;
+    #[cfg(tollgate_loom)]
+    pub(crate) use loom::future::AtomicWaker;
+}
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use atomics::*;
 
 #[cfg(tollgate_loom)]
 pub(crate) use loom::cell::UnsafeCell;

@@ -1,0 +1,512 @@
+//! Bounded concurrency on a stream: so many futures at once, and no more.
+//!
+//! [`FanOutExt::fan_out`] runs the futures that a stream yields; [`FanOutExt::fan_out_with`] makes a future of each item.
+//! Either gives a [`FanOut`], a stream of what the futures return, which runs at most `limit` of them at once, within the
+//! task that polls it: nothing is spawned, and a future may borrow what its task can borrow.
+//!
+//! ```
+//! use futures_lite::{StreamExt, future::block_on, stream};
+//! use tollgate::FanOutExt;
+//!
+//! let pages = stream::iter(["a", "bb", "ccc"]);
+//! let sizes = pages.fan_out_with(2, |page| async move { page.len() }).ordered();
+//! assert_eq!(block_on(sizes.collect::<Vec<_>>()), [1, 2, 3]);
+//! ```
+//!
+//! # Which one do I want?
+//!
+//! | I want | then |
+//! |---|---|
+//! | each result as soon as it is there | [`fan_out(limit)`](FanOutExt::fan_out), which is [`unordered`](FanOut::unordered) |
+//! | results in the order of the input | [`.ordered()`](FanOut::ordered) |
+//! | `limit` running also behind a slow first item | `.ordered()` with a [`.window(n)`](FanOut::window) above the limit |
+//! | the next item running before I ask for the next result | `.window(limit + 1)` or more |
+//! | everything at once | a limit of `usize::MAX`; nothing is allocated ahead for that |
+//! | an end from outside | [`.stop_when(future)`](FanOut::stop_when), [`stop()`](FanOut::stop), or drop it |
+//!
+//! # Order
+//!
+//! Four items, the first of them slow, at a limit of 2. Digits are items, `=` is running, `>` is handed out:
+//!
+//! ```text
+//!  unordered          0 ==============> 0
+//!                     1 ===> 1
+//!                          2 ===> 2
+//!                               3 ===> 3                       out: 1 2 3 0
+//!
+//!  ordered            0 ==============> 0
+//!                     1 ===. . . . . . .> 1
+//!                                       2 ===> 2
+//!                                       3 ===. > 3             out: 0 1 2 3
+//!
+//!  ordered, window 4  0 ==============> 0
+//!                     1 ===. . . . . . .> 1
+//!                          2 ===. . . . .> 2
+//!                               3 ===. . .> 3                  out: 0 1 2 3
+//! ```
+//!
+//! In the second picture item 1 is finished (`.`) and waits for item 0. It takes up room: the window, which bounds what was
+//! taken from the source and is not handed out yet, is 2 like the limit. A slow first item thus costs concurrency, and a
+//! wider window buys it back with memory. No window makes the memory unbounded.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use futures_core::Stream;
+use futures_core::stream::FusedStream;
+use pin_project_lite::pin_project;
+
+mod block;
+mod engine;
+mod order;
+mod ready;
+mod slots;
+mod stop;
+
+use block::Heap;
+use engine::Engine;
+use slots::Entry;
+pub use stop::Until;
+
+/// Fan-out for every [`Stream`].
+pub trait FanOutExt: Stream {
+    /// Runs the futures that this stream yields, at most `limit` at once, and yields their outputs.
+    ///
+    /// See [`FanOut`] for how.
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is zero: nothing would ever run.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let outputs = stream::iter([ready(1), ready(2), ready(3)]).fan_out(2);
+    /// assert_eq!(block_on(outputs.fold(0, |sum, n| sum + n)), 6);
+    /// ```
+    #[track_caller]
+    fn fan_out(self, limit: usize) -> FanOut<Self, Direct>
+    where
+        Self: Sized,
+        Self::Item: Future,
+    {
+        FanOut::new(self, Direct(()), limit)
+    }
+
+    /// Makes a future of each item of this stream, runs at most `limit` of them at once, and yields their outputs.
+    ///
+    /// `f` is called when the item starts, not when it is taken, so what a future holds from the beginning is held by at
+    /// most `limit` items, whatever the [window](FanOut::window).
+    ///
+    /// See [`FanOut`] for how.
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is zero: nothing would ever run.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let squares = stream::iter(1..=3).fan_out_with(2, |n| async move { n * n }).ordered();
+    /// assert_eq!(block_on(squares.collect::<Vec<_>>()), [1, 4, 9]);
+    /// ```
+    #[track_caller]
+    fn fan_out_with<F, Fut>(self, limit: usize, f: F) -> FanOut<Self, With<F>>
+    where
+        Self: Sized,
+        F: FnMut(Self::Item) -> Fut,
+        Fut: Future,
+    {
+        FanOut::new(self, With(f), limit)
+    }
+}
+
+impl<St: Stream + ?Sized> FanOutExt for St {}
+
+pin_project! {
+    /// Runs the futures of a stream, a limited number at once; a stream of their outputs.
+    ///
+    /// Made by [`fan_out`](FanOutExt::fan_out) and [`fan_out_with`](FanOutExt::fan_out_with). The [module](self) has
+    /// pictures of the orders.
+    ///
+    /// A poll takes items from the source and starts them until the limit or the window is reached, polls those futures
+    /// that were woken and no others, and hands out an output. Futures make progress only inside a poll of this stream:
+    /// while its consumer is busy with an item they stand still, though not what they wait for.
+    ///
+    /// Before an output is handed out, the place of the future that has finished is filled again as far as the window
+    /// allows. By default it does not, because the window is as wide as the limit and the output counts as long as you
+    /// do not have it. So with `.window(limit + 1)` there are `limit` futures started while you work on the item, and
+    /// with the default `limit - 1`.
+    ///
+    /// # Fairness
+    ///
+    /// Items start in the order of the input. In a round each future that was woken is polled once; what is woken
+    /// meanwhile belongs to the next round. Each poll polls a woken future, asks the source, and hands out a finished
+    /// output, so none of the three can starve the others; outputs are handed out in the order in which they finished. A
+    /// poll that makes many calls without having anything to hand out wakes its task and returns `Pending`, so that
+    /// neither futures that wake themselves nor an endless source keep the task for themselves.
+    ///
+    /// # Cancel safety
+    ///
+    /// Items and outputs are kept in this stream and not in the future that asks for the next one: dropping a `next()`
+    /// future loses nothing. Dropping this stream drops all items, futures and outputs in it at once.
+    ///
+    /// # Panics
+    ///
+    /// A panic of a future, of `f` or of the source goes through to whoever polls. The item is gone, its place is free,
+    /// and later polls go on with the others.
+    ///
+    /// # Cost
+    ///
+    /// One allocation when the first item comes, and none after that: room for as many items as the window, or as the
+    /// source can still yield if it says so. With a window above 16384 there is a small allocation first, and more are
+    /// made as they are needed. Wakers share that allocation; it is freed when the last of them is gone. Waking is one
+    /// atomic operation, and wakes the task only for the first of several.
+    ///
+    /// More than 2147483647 items are never taken at a time.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let mut left = vec![3, 1, 2];
+    /// let jobs = stream::iter(left.drain(..)).fan_out_with(3, |steps| async move {
+    ///     for _ in 0..steps {
+    ///         future::yield_now().await;
+    ///     }
+    ///     steps
+    /// });
+    /// assert_eq!(block_on(jobs.collect::<Vec<_>>()), [1, 2, 3]);
+    /// ```
+    #[must_use = "streams do nothing unless polled"]
+    pub struct FanOut<St, M, O = Unordered>
+    where
+        St: Stream,
+        M: Launch<St::Item>,
+        O: Order,
+    {
+        #[pin]
+        source: St,
+        launch: M,
+        #[pin]
+        engine: Engine<Heap<Entry<St::Item, M::Future>>, O::Policy>,
+    }
+}
+
+/// How an item becomes a future: it [is one](Direct), or a closure [makes one](With).
+///
+/// This trait is sealed: it is only there to name the type of that future.
+pub trait Launch<Item>: sealed::Sealed {
+    /// What runs.
+    type Future: Future;
+
+    #[doc(hidden)]
+    fn launch(&mut self, item: Item) -> Self::Future;
+}
+
+/// The items are the futures; see [`FanOutExt::fan_out`].
+pub struct Direct(());
+
+/// A closure makes a future of each item; see [`FanOutExt::fan_out_with`].
+pub struct With<F>(F);
+
+/// In which order outputs are handed out: [`Unordered`] or [`Ordered`].
+///
+/// This trait is sealed: an order has to keep the books of the engine.
+pub trait Order: sealed::Order {}
+
+/// Outputs as they complete; see [`FanOut::unordered`].
+#[derive(Debug, Clone, Copy)]
+pub struct Unordered(());
+
+/// Outputs in the order of the input; see [`FanOut::ordered`].
+#[derive(Debug, Clone, Copy)]
+pub struct Ordered(());
+
+mod sealed {
+    pub trait Sealed {}
+
+    pub trait Order {
+        type Policy: super::order::Policy;
+    }
+}
+
+// === impl FanOut ===
+
+impl<St, M> FanOut<St, M>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+{
+    #[track_caller]
+    fn new(source: St, launch: M, limit: usize) -> Self {
+        assert!(limit > 0, "a fan-out with a limit of 0 would never run anything");
+        Self { source, launch, engine: Engine::new(Heap::new(), limit, limit) }
+    }
+}
+
+impl<St, M, O> FanOut<St, M, O>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+    O: Order,
+{
+    /// Hands out each output as soon as it is there. This is the default.
+    ///
+    /// # Panics
+    ///
+    /// If the stream was polled.
+    #[track_caller]
+    pub fn unordered(self) -> FanOut<St, M, Unordered> {
+        self.rebuild(|source, window| (source, window))
+    }
+
+    /// Hands out the outputs in the order of the input.
+    ///
+    /// Outputs that are early wait in their slots, which cost room in the [window](Self::window).
+    ///
+    /// # Panics
+    ///
+    /// If the stream was polled.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let slow_first = stream::iter([9, 0, 0]).fan_out_with(2, |steps| async move {
+    ///     for _ in 0..steps {
+    ///         future::yield_now().await;
+    ///     }
+    ///     steps
+    /// });
+    /// assert_eq!(block_on(slow_first.ordered().collect::<Vec<_>>()), [9, 0, 0]);
+    /// ```
+    #[track_caller]
+    pub fn ordered(self) -> FanOut<St, M, Ordered> {
+        self.rebuild(|source, window| (source, window))
+    }
+
+    /// Bounds the items that were taken from the source and not handed out yet, be they waiting, running or finished, to
+    /// `window`. The default is the limit.
+    ///
+    /// Items are taken ahead up to the window, and those beyond the limit wait. A window above the limit keeps `limit`
+    /// futures running while finished outputs have to wait, for the output of an earlier item or for the consumer.
+    ///
+    /// # Panics
+    ///
+    /// If `window` is below the limit, or the stream was polled.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// // Two at once, and up to six results kept behind a slow one.
+    /// let outputs = stream::iter(0..10).fan_out_with(2, |n| async move { n }).ordered().window(8);
+    /// assert_eq!(block_on(outputs.count()), 10);
+    /// ```
+    #[track_caller]
+    pub fn window(self, window: usize) -> Self {
+        let limit = self.engine.limit();
+        assert!(window >= limit, "a window of {window} is too narrow for a limit of {limit}");
+        self.rebuild(|source, _| (source, window))
+    }
+
+    /// Stops when `stop` completes, as [`stop`](Self::stop) does: takes no more, and finishes what was taken.
+    ///
+    /// The future is polled whenever an item could be taken, and before that.
+    ///
+    /// # Panics
+    ///
+    /// If the stream was polled.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let endless = stream::repeat(1).fan_out_with(2, |n| async move { n });
+    /// assert_eq!(block_on(endless.stop_when(ready(())).count()), 0);
+    /// ```
+    #[track_caller]
+    pub fn stop_when<Fut: Future>(self, stop: Fut) -> FanOut<Until<St, Fut>, M, O> {
+        self.rebuild(|source, window| (Until::new(source, stop), window))
+    }
+
+    /// The same with other settings, before anything has happened.
+    #[track_caller]
+    fn rebuild<Src, Ord>(self, f: impl FnOnce(St, usize) -> (Src, usize)) -> FanOut<Src, M, Ord>
+    where
+        Src: Stream<Item = St::Item>,
+        Ord: Order,
+    {
+        let engine = &self.engine;
+        assert!(!engine.has_begun(), "a fan-out takes no more settings once it was polled");
+        let (limit, window, closed) = (engine.limit(), engine.window(), engine.is_closed());
+        let (source, window) = f(self.source, window);
+        let engine = Engine::new(Heap::new(), limit, window);
+        if closed {
+            engine.close();
+        }
+        FanOut { source, launch: self.launch, engine }
+    }
+
+    /// Takes no more items from the source. Those that were taken are finished and handed out, and then the stream ends.
+    ///
+    /// To drop them instead, drop the stream. Takes effect at the next poll.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let mut endless = stream::repeat(1).fan_out_with(2, |n| async move { n });
+    /// assert_eq!(block_on(endless.next()), Some(1));
+    /// endless.stop();
+    /// assert_eq!(block_on(endless.count()), 1);
+    /// ```
+    pub fn stop(&self) {
+        self.engine.close();
+    }
+
+    /// How many futures are running: started and not finished.
+    pub fn in_flight(&self) -> usize {
+        self.engine.slots().running()
+    }
+
+    /// How many items were taken from the source and wait for a place to run in. Without a [`window`](Self::window) above
+    /// the limit there are none.
+    pub fn waiting(&self) -> usize {
+        self.engine.slots().waiting()
+    }
+
+    /// How many outputs are there and not handed out yet.
+    pub fn finished(&self) -> usize {
+        self.engine.slots().finished()
+    }
+
+    /// The source.
+    pub fn get_ref(&self) -> &St {
+        &self.source
+    }
+
+    /// The source. What is taken from it directly is not fanned out.
+    pub fn get_mut(&mut self) -> &mut St {
+        &mut self.source
+    }
+
+    /// The source, pinned. What is taken from it directly is not fanned out.
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut St> {
+        self.project().source
+    }
+
+    /// The source alone. Items, futures and outputs that are in between are dropped.
+    pub fn into_inner(self) -> St {
+        self.source
+    }
+}
+
+impl<St, M, O> Stream for FanOut<St, M, O>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+    O: Order,
+{
+    type Item = <M::Future as Future>::Output;
+
+    #[inline]
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        this.engine.poll_next(this.source, this.launch, cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.engine.size_hint(self.source.size_hint())
+    }
+}
+
+impl<St, M, O> FusedStream for FanOut<St, M, O>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+    O: Order,
+{
+    fn is_terminated(&self) -> bool {
+        self.engine.is_over()
+    }
+}
+
+impl<St, M, O> fmt::Debug for FanOut<St, M, O>
+where
+    St: Stream + fmt::Debug,
+    M: Launch<St::Item>,
+    O: Order,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FanOut")
+            .field("source", &self.source)
+            .field("limit", &self.engine.limit())
+            .field("window", &self.engine.window())
+            .field("waiting", &self.waiting())
+            .field("in_flight", &self.in_flight())
+            .field("finished", &self.finished())
+            .finish_non_exhaustive()
+    }
+}
+
+// === how items become futures ===
+
+impl sealed::Sealed for Direct {}
+
+impl<Fut: Future> Launch<Fut> for Direct {
+    type Future = Fut;
+
+    #[inline]
+    fn launch(&mut self, item: Fut) -> Fut {
+        item
+    }
+}
+
+impl fmt::Debug for Direct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Direct")
+    }
+}
+
+impl<F> sealed::Sealed for With<F> {}
+
+impl<Item, F, Fut> Launch<Item> for With<F>
+where
+    F: FnMut(Item) -> Fut,
+    Fut: Future,
+{
+    type Future = Fut;
+
+    #[inline]
+    fn launch(&mut self, item: Item) -> Fut {
+        (self.0)(item)
+    }
+}
+
+impl<F> fmt::Debug for With<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("With(..)")
+    }
+}
+
+// === orders ===
+
+impl Order for Unordered {}
+
+impl sealed::Order for Unordered {
+    type Policy = order::AsCompleted;
+}
+
+impl Order for Ordered {}
+
+impl sealed::Order for Ordered {
+    type Policy = order::AsTaken;
+}

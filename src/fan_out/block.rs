@@ -1,0 +1,443 @@
+//! The one allocation of a stream: the words that its wakers write to, and the slots of its futures.
+//!
+//! ```text
+//!            Header                    Block 0          Block 1              entries
+//!   ┌──────────────────────────────┬────────────────┬────────────────┬───┬─────────┬─────────┬───┐
+//!   │ refs  root  layout  hub      │ word flag back │ word flag back │ … │ entry 0 │ entry 1 │ … │
+//!   └──────────────────────────────┴────────────────┴────────────────┴───┴─────────┴─────────┴───┘
+//!                                  ▲    ▲
+//!                     block of data┘    └ data of a waker = address of its block + number of its bit
+//! ```
+//!
+//! A waker is two words, may be copied, kept and leaked, and cannot be called back. So what it points to has to outlive
+//! every clone: the block is counted, by its stream and by each clone, and freed by the last of them. The futures are not
+//! part of that. They are dropped in place with the stream, on its thread, and so need be neither `Send` nor `'static`;
+//! what remains after that is bytes.
+//!
+//! A future gets its waker lent, uncounted, for the time of a poll. A block's alignment leaves room for the number of a bit
+//! in the low end of its address, so a waker needs no memory of its own.
+//!
+//! A stream that may want very many slots begins with a small chunk and adds further ones, each twice the one before. They
+//! share the hub of the first, which they keep alive by a count.
+//!
+//! # Invariants
+//!
+//! * **B1** Every pointer here comes from the pointer that the allocator gave, by offsets, and never through a reference to
+//!   a part. So it may be used for all of the allocation, and from a waker's data there is a way back to the header.
+//! * **B2** `refs` is one for the [`Chunk`], one for each waker clone, and one for each further chunk whose `root` this is.
+//!   The allocation lives while it is not zero.
+//! * **B3** `root`, `layout`, `flag` and `back` are written once, before anybody else knows of the allocation. All else in
+//!   header and blocks is atomic. So shared references are all that is ever made of them.
+//! * **B4** Entries `0..len` are initialised, belong to the chunk alone, and stay where they are until it is dropped, which
+//!   drops them in place. No waker touches them.
+//! * **B5** A chunk of capacity 0 has no allocation; only a root that nothing was put into yet is one.
+//! * **B6** A waker's data is the address of a block plus a number below [`BITS`], which is within that block.
+
+use alloc::alloc::{alloc, dealloc, handle_alloc_error};
+use alloc::vec::Vec;
+use core::alloc::Layout;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::Range;
+use core::pin::Pin;
+use core::ptr::{self, NonNull};
+use core::task::{RawWaker, RawWakerVTable, Waker};
+
+use super::ready::{BITS, Hub, Round, Word, Words};
+use super::slots::{Bed, Plan};
+use crate::sync::{AtomicUsize, Ordering};
+
+#[repr(C)]
+#[repr(align(64))]
+struct Header {
+    refs: AtomicUsize,
+    /// The header of the first chunk, which may be this one.
+    root: NonNull<Header>,
+    layout: Layout,
+    /// Used in the root only.
+    hub: Hub,
+}
+
+#[cfg_attr(target_pointer_width = "64", repr(C, align(64)))]
+#[cfg_attr(target_pointer_width = "32", repr(C, align(32)))]
+#[cfg_attr(target_pointer_width = "16", repr(C, align(16)))]
+struct Block {
+    word: Word,
+    flag: usize,
+    /// How many blocks come before this one in its chunk.
+    back: usize,
+}
+
+const _: () = assert!(align_of::<Block>() >= BITS && size_of::<Header>() % align_of::<Block>() == 0);
+
+/// Room for a fixed number of entries, with their wakers.
+struct Chunk<T> {
+    header: NonNull<Header>,
+    /// The first entry.
+    entries: NonNull<T>,
+    len: usize,
+    capacity: usize,
+    /// The number of its first block, counted over all chunks, and of the one after its last.
+    blocks: Range<usize>,
+    _owns: PhantomData<T>,
+}
+
+/// A chunk, and further ones for those who need them.
+struct Chunks<T> {
+    root: Chunk<T>,
+    more: Vec<Chunk<T>>,
+    /// Blocks in all of them.
+    count: usize,
+}
+
+/// Entries on the heap. The allocation is made when the first entry comes.
+pub struct Heap<T> {
+    chunks: Chunks<T>,
+    round: Round,
+}
+
+// === wakers ===
+
+/// A static, so that all wakers have the same address of it, which `will_wake` compares.
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release_waker);
+
+/// # Safety
+///
+/// `data` is as in B6, and the allocation is alive.
+#[inline]
+unsafe fn locate(data: *const ()) -> (NonNull<Header>, NonNull<Block>, usize) {
+    let bit = data.addr() % BITS;
+    // SAFETY: B6 says that this is within the block, B1 that the pointer is good for all of the allocation, in which the
+    // blocks follow the header. `back` does not change (B3).
+    unsafe {
+        let block = data.byte_sub(bit).cast::<Block>().cast_mut();
+        let header = block.sub((*block).back).cast::<Header>().sub(1);
+        (NonNull::new_unchecked(header), NonNull::new_unchecked(block), bit)
+    }
+}
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: the waker that is cloned has a share in the allocation, or was lent by its owner (B2).
+    unsafe { retain(locate(data).0) };
+    RawWaker::new(data, &VTABLE)
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: the waker's own share goes last, also if the task's waker panics.
+    unsafe {
+        let _share = Share(locate(data).0);
+        wake_by_ref(data);
+    }
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: alive as in `clone`. References to parts that are atomic or do not change (B3); the root is kept alive by a
+    // chunk that is (B2).
+    unsafe {
+        let (header, block, bit) = locate(data);
+        let block = block.as_ref();
+        let hub = &(*header.as_ref().root.as_ptr()).hub;
+        hub.wake(&block.word, 1 << bit, block.flag);
+    }
+}
+
+unsafe fn release_waker(data: *const ()) {
+    // SAFETY: the waker has a share, which this is the end of.
+    drop(Share(unsafe { locate(data).0 }));
+}
+
+// === shares ===
+
+/// One count of an allocation, given back on drop.
+struct Share(NonNull<Header>);
+
+/// # Safety
+///
+/// The allocation is alive.
+unsafe fn retain(header: NonNull<Header>) {
+    // ORDERING: Relaxed. Whoever clones holds the allocation alive meanwhile, and hands the clone on by means of its own.
+    // SAFETY: alive, says the caller; the count is atomic (B3).
+    let refs = unsafe { (*header.as_ptr()).refs.fetch_add(1, Ordering::Relaxed) };
+    if refs > isize::MAX as usize {
+        // Somebody leaks clones in a loop, and the count must not come round to zero. There is no `abort` in core; a panic
+        // while panicking is one.
+        struct Abort;
+        impl Drop for Abort {
+            fn drop(&mut self) {
+                panic!("too many clones of a waker");
+            }
+        }
+        let _abort = Abort;
+        panic!("too many clones of a waker");
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        // SAFETY: this share keeps the allocation alive up to the decrement (B2); the last one is alone with it after that,
+        // and no references to it are left. The layout is the one that it was made with.
+        unsafe {
+            // ORDERING: Release pairs with the Acquire of the last decrement, which thus comes after everybody's last use.
+            if (*self.0.as_ptr()).refs.fetch_sub(1, Ordering::AcqRel) != 1 {
+                return;
+            }
+            let (root, layout) = ((*self.0.as_ptr()).root, (*self.0.as_ptr()).layout);
+            let _root = (root != self.0).then(|| Share(root));
+            ptr::drop_in_place(&raw mut (*self.0.as_ptr()).hub);
+            dealloc(self.0.as_ptr().cast(), layout);
+        }
+    }
+}
+
+// === impl Chunk ===
+
+// SAFETY: a chunk owns its entries as a box would (B4); header and blocks are atomic or do not change (B3).
+unsafe impl<T: Send> Send for Chunk<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Chunk<T> {}
+
+impl<T> Chunk<T> {
+    const fn none() -> Self {
+        Self {
+            header: NonNull::dangling(),
+            entries: NonNull::dangling(),
+            len: 0,
+            capacity: 0,
+            blocks: 0..0,
+            _owns: PhantomData,
+        }
+    }
+
+    /// Allocates room for `capacity` entries, whose blocks are numbered from `first` on. Without a `root`, it is one.
+    fn new(capacity: usize, first: usize, root: Option<&Self>) -> Self {
+        assert!(capacity > 0);
+        let count = capacity.div_ceil(BITS);
+        let (layout, entries_at) = layout::<T>(capacity, count).expect("room for the fan-out is beyond all memory");
+        // SAFETY: the layout is not empty, for there is a header in it.
+        let Some(base) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
+        let header = base.cast::<Header>();
+        let root = root.map_or(header, |root| {
+            // SAFETY: the root chunk has a share. The one taken here is the new chunk's (B2).
+            unsafe { retain(root.header) };
+            root.header
+        });
+        // SAFETY: all of this is within the allocation and aligned, as the layout has it.
+        let entries = unsafe {
+            header.write(Header { refs: AtomicUsize::new(1), root, layout, hub: Hub::new() });
+            let blocks = header.add(1).cast::<Block>();
+            for back in 0..count {
+                blocks.add(back).write(Block { word: Word::new(), flag: Hub::flag(first + back), back });
+            }
+            base.add(entries_at).cast::<T>()
+        };
+        Self { header, entries, len: 0, capacity, blocks: first..first + count, _owns: PhantomData }
+    }
+
+    /// The hub of a root.
+    #[inline]
+    fn hub(&self) -> Option<&Hub> {
+        // SAFETY: there is an allocation (B5), and the chunk's share keeps it alive (B2); atomics only (B3).
+        (self.capacity > 0).then(|| unsafe { &(*self.header.as_ptr()).hub })
+    }
+
+    /// The word of block `number`, counted over all chunks.
+    #[inline]
+    fn word(&self, number: usize) -> Option<&Word> {
+        if !self.blocks.contains(&number) {
+            return None;
+        }
+        let back = number - self.blocks.start;
+        // SAFETY: that many blocks follow the header (B1), the chunk's share keeps them alive (B2), an atomic (B3).
+        unsafe { Some(&(*self.header.add(1).cast::<Block>().add(back).as_ptr()).word) }
+    }
+
+    fn is_full(&self) -> bool {
+        self.len == self.capacity
+    }
+
+    fn push(&mut self, entry: T) -> usize {
+        assert!(!self.is_full());
+        // SAFETY: within the allocation, and not initialised (B4).
+        unsafe { self.entries.add(self.len).write(entry) };
+        self.len += 1;
+        self.len - 1
+    }
+
+    /// The address of an entry and the data of its waker.
+    #[inline]
+    fn entry(&self, at: usize) -> Option<(NonNull<T>, *const ())> {
+        if at >= self.len {
+            return None;
+        }
+        // SAFETY: initialised, hence within the allocation (B4); and where there is an entry there is a block for it (B6).
+        unsafe {
+            let block = self.header.add(1).cast::<Block>().add(at / BITS).as_ptr().cast_const();
+            Some((self.entries.add(at), block.byte_add(at % BITS).cast()))
+        }
+    }
+}
+
+impl<T> Drop for Chunk<T> {
+    fn drop(&mut self) {
+        if self.capacity == 0 {
+            return;
+        }
+        let _share = Share(self.header);
+        // SAFETY: initialised and ours, and not used after this (B4). One that panics does not keep the others from being
+        // dropped, nor the share.
+        unsafe { ptr::drop_in_place(ptr::slice_from_raw_parts_mut(self.entries.as_ptr(), self.len)) };
+    }
+}
+
+/// The layout of a chunk, and where its entries begin.
+fn layout<T>(capacity: usize, blocks: usize) -> Option<(Layout, usize)> {
+    let (layout, blocks_at) = Layout::new::<Header>().extend(Layout::array::<Block>(blocks).ok()?).ok()?;
+    debug_assert_eq!(blocks_at, size_of::<Header>());
+    let (layout, entries_at) = layout.extend(Layout::array::<T>(capacity).ok()?).ok()?;
+    Some((layout.pad_to_align(), entries_at))
+}
+
+// === impl Chunks ===
+
+impl<T> Chunks<T> {
+    /// The address of an entry and the data of its waker.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such entry.
+    #[inline]
+    fn entry(&self, number: usize) -> (NonNull<T>, *const ()) {
+        match self.root.entry(number) {
+            Some(found) => found,
+            None => self.entry_beyond_root(number),
+        }
+    }
+
+    #[cold]
+    fn entry_beyond_root(&self, number: usize) -> (NonNull<T>, *const ()) {
+        let chunk = self.chunk(number / BITS);
+        chunk.entry(number - chunk.blocks.start * BITS).expect("an entry that was made")
+    }
+
+    #[cold]
+    fn word_beyond_root(&self, number: usize) -> &Word {
+        self.chunk(number).word(number).expect("a block of this chunk")
+    }
+
+    /// The chunk that the block with this number is in.
+    fn chunk(&self, number: usize) -> &Chunk<T> {
+        match number.checked_sub(self.root.blocks.end) {
+            None => &self.root,
+            // The chunks after the root have `unit`, `2 * unit`, `4 * unit` blocks and so on, so before chunk `k` of them
+            // there are `unit * (2^k - 1)`.
+            Some(beyond) => &self.more[(beyond / self.unit() + 1).ilog2() as usize],
+        }
+    }
+
+    fn unit(&self) -> usize {
+        self.root.blocks.end.next_power_of_two()
+    }
+
+    #[inline]
+    fn last(&self) -> &Chunk<T> {
+        self.more.last().unwrap_or(&self.root)
+    }
+
+    #[cold]
+    fn grow(&mut self, plan: Plan) {
+        if self.root.capacity == 0 {
+            self.root = Chunk::new(plan.first.max(1), 0, None);
+            self.count = self.root.blocks.end;
+            return;
+        }
+        let made = self.root.capacity + self.more.iter().map(|chunk| chunk.capacity).sum::<usize>();
+        // Only the last of all may be shorter, or `chunk` would be wrong.
+        assert!(plan.most > made, "more entries than were planned");
+        let size = ((self.unit() * BITS) << self.more.len()).min(plan.most - made);
+        let chunk = Chunk::new(size, self.count, Some(&self.root));
+        self.count = chunk.blocks.end;
+        self.more.push(chunk);
+    }
+}
+
+impl<T> Words for Chunks<T> {
+    #[inline]
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    #[inline]
+    fn word(&self, number: usize) -> &Word {
+        match self.root.word(number) {
+            Some(word) => word,
+            None => self.word_beyond_root(number),
+        }
+    }
+}
+
+// === impl Heap ===
+
+/// The entries are not where the heap is, so they do not care if it moves.
+impl<T> Unpin for Heap<T> {}
+
+impl<T> Heap<T> {
+    pub const fn new() -> Self {
+        Self { chunks: Chunks { root: Chunk::none(), more: Vec::new(), count: 0 }, round: Round::new() }
+    }
+}
+
+impl<T> Bed for Heap<T> {
+    type Entry = T;
+
+    #[cold]
+    fn push(self: Pin<&mut Self>, entry: T, plan: impl FnOnce() -> Plan) -> u32 {
+        let chunks = &mut self.get_mut().chunks;
+        if chunks.last().is_full() {
+            chunks.grow(plan());
+        }
+        let last = chunks.more.last_mut().unwrap_or(&mut chunks.root);
+        (last.blocks.start * BITS + last.push(entry)) as u32
+    }
+
+    #[inline]
+    fn get(&self, number: u32) -> &T {
+        // SAFETY: ours, and borrowed as the heap is (B4).
+        unsafe { self.chunks.entry(number as usize).0.as_ref() }
+    }
+
+    #[inline]
+    fn get_pin(self: Pin<&mut Self>, number: u32) -> Pin<&mut T> {
+        // SAFETY: ours, borrowed as the heap is, and it stays there until it is dropped there (B4).
+        unsafe { Pin::new_unchecked(self.chunks.entry(number as usize).0.as_mut()) }
+    }
+
+    #[inline]
+    fn with_waker<R>(self: Pin<&mut Self>, number: u32, _task: &Waker, f: impl FnOnce(Pin<&mut T>, &Waker) -> R) -> R {
+        let (mut entry, data) = self.chunks.entry(number as usize);
+        // SAFETY: the data is as in B6, by way of B1. The functions of the table do what wakers should: they touch atomics
+        // only, and a clone has a share. This one has none, and is gone when we return, until when the heap is borrowed.
+        let waker = unsafe { ManuallyDrop::new(Waker::new(data, &VTABLE)) };
+        // SAFETY: as in `get_pin`.
+        f(unsafe { Pin::new_unchecked(entry.as_mut()) }, &waker)
+    }
+
+    #[inline]
+    fn next_woken(self: Pin<&mut Self>) -> Option<u32> {
+        let Self { chunks, round } = self.get_mut();
+        round.next(chunks.root.hub()?, chunks).map(|number| number as u32)
+    }
+
+    #[inline]
+    fn sleep(self: Pin<&mut Self>, task: &Waker) -> bool {
+        // Without entries there is nobody to wake anybody.
+        self.chunks.root.hub().is_none_or(|hub| hub.sleep(task))
+    }
+}
+
+impl<T> Drop for Heap<T> {
+    fn drop(&mut self) {
+        if let Some(hub) = self.chunks.root.hub() {
+            hub.forget_task();
+        }
+    }
+}

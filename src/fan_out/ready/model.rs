@@ -1,0 +1,189 @@
+//! The protocol between wakers and owner, through every schedule under loom.
+
+use alloc::vec::Vec;
+use core::future::poll_fn;
+use core::task::Poll;
+
+use super::*;
+use crate::sync::model::{Arc, block_on, check, thread};
+use crate::sync::{AtomicBool, UnsafeCell};
+
+/// Some words, and for each waker a place to write to before it wakes.
+struct Shared {
+    hub: Hub,
+    words: Vec<Word>,
+    written: Vec<UnsafeCell<usize>>,
+}
+
+// SAFETY: place `n` is written by waker `n` before its wake, and read by the owner after it, which is what the models check.
+unsafe impl Sync for Shared {}
+
+impl Words for Shared {
+    fn count(&self) -> usize {
+        self.words.len()
+    }
+
+    fn word(&self, number: usize) -> &Word {
+        &self.words[number]
+    }
+}
+
+impl Shared {
+    fn new(words: usize, wakers: usize) -> Arc<Self> {
+        Arc::new(Self {
+            hub: Hub::new(),
+            words: (0..words).map(|_| Word::new()).collect(),
+            written: (0..wakers).map(|_| UnsafeCell::new(0)).collect(),
+        })
+    }
+
+    /// What waker `n` does: it has the bit of that number in word `n % words`.
+    fn write_and_wake(&self, n: usize) {
+        // SAFETY: see `Sync`.
+        self.written[n].with_mut(|place| unsafe { *place += 1 });
+        self.wake(n);
+    }
+
+    fn wake(&self, n: usize) {
+        let number = n % self.words.len();
+        self.hub.wake(&self.words[number], 1 << n, Hub::flag(number));
+    }
+
+    /// Which waker a future belongs to.
+    fn waker_of(future: usize) -> usize {
+        future % BITS
+    }
+
+    fn read(&self, n: usize) -> usize {
+        // SAFETY: see `Sync`.
+        self.written[n].with(|place| unsafe { *place })
+    }
+}
+
+/// The owner: sleeps whenever nothing is woken, until every waker was seen.
+fn until_all_are_seen(shared: &Shared, wakers: usize) {
+    let mut round = Round::new();
+    let mut seen = 0;
+    block_on(poll_fn(|cx| {
+        loop {
+            match round.next(&shared.hub, shared) {
+                Some(future) => {
+                    let n = Shared::waker_of(future);
+                    assert_eq!(shared.read(n), 1, "a future sees what was written before its wake");
+                    seen |= 1 << n;
+                }
+                None if seen == (1 << wakers) - 1 => return Poll::Ready(()),
+                None => {
+                    if shared.hub.sleep(cx.waker()) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }));
+}
+
+fn wakers_on_words(wakers: usize, words: usize, preemptions: usize) {
+    check(preemptions, move || {
+        let shared = Shared::new(words, wakers);
+        let threads: Vec<_> = (0..wakers)
+            .map(|n| {
+                let shared = shared.clone();
+                thread::spawn(move || shared.write_and_wake(n))
+            })
+            .collect();
+        until_all_are_seen(&shared, wakers);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn two_wakers_on_one_word_are_both_seen() {
+    wakers_on_words(2, 1, 3);
+}
+
+#[test]
+fn two_wakers_on_two_words_are_both_seen() {
+    wakers_on_words(2, 2, 3);
+}
+
+#[test]
+fn three_wakers_on_one_word_are_all_seen() {
+    wakers_on_words(3, 1, 2);
+}
+
+#[test]
+fn three_wakers_on_two_words_are_all_seen() {
+    wakers_on_words(3, 2, 2);
+}
+
+#[test]
+fn a_wake_that_finds_its_bit_set_is_not_lost_either() {
+    check(3, || {
+        let shared = Shared::new(1, 1);
+        let done = Arc::new(AtomicBool::new(false));
+        // The first wake says nothing; the second, which may find the bit still set, says that the future is done.
+        shared.wake(0);
+        let thread = {
+            let (shared, done) = (shared.clone(), done.clone());
+            thread::spawn(move || {
+                // ORDERING: Relaxed, for it is the wake that has to carry it over.
+                done.store(true, Ordering::Relaxed);
+                shared.wake(0);
+            })
+        };
+        let mut round = Round::new();
+        block_on(poll_fn(|cx| {
+            loop {
+                if round.next(&shared.hub, &*shared).is_some() {
+                    // ORDERING: as above.
+                    if done.load(Ordering::Relaxed) {
+                        return Poll::Ready(());
+                    }
+                } else if shared.hub.sleep(cx.waker()) {
+                    return Poll::Pending;
+                }
+            }
+        }));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_flag_that_stands_for_several_words_finds_them_all() {
+    // Plain logic, no schedules: every fourth bit over more words than there are flags.
+    let shared = if cfg!(tollgate_loom) { return } else { Shared::new(2 * FLAGS + 3, 0) };
+    let mut expected = Vec::new();
+    for number in 0..shared.words.len() {
+        for bit in (number % 4..BITS).step_by(4) {
+            shared.hub.wake(&shared.words[number], 1 << bit, Hub::flag(number));
+            expected.push(number * BITS + bit);
+        }
+    }
+    let mut round = Round::new();
+    let mut found = Vec::new();
+    while let Some(future) = round.next(&shared.hub, &*shared) {
+        found.push(future);
+    }
+    found.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_woken_during_a_round_belongs_to_the_next() {
+    if cfg!(tollgate_loom) {
+        return;
+    }
+    let shared = Shared::new(1, 3);
+    (0..3).for_each(|n| shared.wake(n));
+    let mut round = Round::new();
+    let mut found = Vec::new();
+    for _ in 0..6 {
+        let future = round.next(&shared.hub, &*shared).unwrap();
+        shared.wake(future);
+        found.push(future);
+    }
+    assert_eq!(found, [0, 1, 2, 0, 1, 2]);
+}

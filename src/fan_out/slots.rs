@@ -1,0 +1,277 @@
+//! The slots: what each item is at, and how many are at what.
+//!
+//! ```text
+//!            take an item                    start                poll: ready            hand out
+//!   Free ──┬──────────────► Waiting(item) ──────────► Running(future) ──────► Done(output) ──────► Free
+//!          └───────────────────────────────────────────►│ │
+//!                  take and start                         └── panic ──► Free
+//! ```
+//!
+//! Futures are pinned where they are: a slot never moves, and a future leaves it only by being dropped there. There is no
+//! `unsafe` here, the projections see to it.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Waker};
+
+use pin_project_lite::pin_project;
+
+use super::order::{Links, NIL};
+
+pin_project! {
+    /// What an item is at.
+    #[project = SlotProj]
+    #[project_replace = SlotReplace]
+    pub enum Slot<I, F>
+    where
+        F: Future,
+    {
+        Free,
+        Waiting { item: I },
+        Running { #[pin] future: F },
+        Done { output: F::Output },
+    }
+}
+
+pin_project! {
+    /// A slot and its link.
+    pub struct Entry<I, F>
+    where
+        F: Future,
+    {
+        // The next free slot, or the next in whatever list the order keeps.
+        link: u32,
+        #[pin]
+        slot: Slot<I, F>,
+    }
+}
+
+impl<I, F: Future> Entry<I, F> {
+    fn new(slot: Slot<I, F>) -> Self {
+        Self { link: NIL, slot }
+    }
+}
+
+/// How much room is worth asking for.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Entries in the first allocation.
+    pub first: usize,
+    /// Entries at most.
+    pub most: usize,
+}
+
+/// Where the entries live, and how the futures in them are woken.
+///
+/// An entry stays where it was put until the bed is dropped.
+pub trait Bed {
+    type Entry;
+
+    /// Adds an entry; numbers are not reused and need not be consecutive.
+    fn push(self: Pin<&mut Self>, entry: Self::Entry, plan: impl FnOnce() -> Plan) -> u32;
+
+    /// # Panics
+    ///
+    /// If no entry has that number, here and below.
+    fn get(&self, number: u32) -> &Self::Entry;
+
+    fn get_pin(self: Pin<&mut Self>, number: u32) -> Pin<&mut Self::Entry>;
+
+    /// Hands out an entry together with the waker that is to wake the future in it; `task` is that of the task around.
+    fn with_waker<R>(
+        self: Pin<&mut Self>,
+        number: u32,
+        task: &Waker,
+        f: impl FnOnce(Pin<&mut Self::Entry>, &Waker) -> R,
+    ) -> R;
+
+    /// The next entry that was woken. It may be in any state.
+    fn next_woken(self: Pin<&mut Self>) -> Option<u32>;
+
+    /// Prepares for `Pending`; false if something was woken already.
+    fn sleep(self: Pin<&mut Self>, task: &Waker) -> bool;
+}
+
+pin_project! {
+    /// Entries with their states counted, and the free ones on a list.
+    pub struct Slots<B> {
+        #[pin]
+        bed: B,
+        free: u32,
+        taken: usize,
+        waiting: usize,
+        running: usize,
+    }
+}
+
+impl<B> Slots<B> {
+    pub fn new(bed: B) -> Self {
+        Self { bed, free: NIL, taken: 0, waiting: 0, running: 0 }
+    }
+
+    #[inline]
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    #[inline]
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    #[inline]
+    pub fn finished(&self) -> usize {
+        self.taken - self.waiting - self.running
+    }
+
+    /// Waiting, running and finished.
+    #[inline]
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+}
+
+impl<I, F, B> Slots<B>
+where
+    F: Future,
+    B: Bed<Entry = Entry<I, F>>,
+{
+    /// Puts an item into a free slot.
+    #[inline]
+    pub fn insert_item(mut self: Pin<&mut Self>, item: I, plan: impl FnOnce() -> Plan) -> u32 {
+        let number = self.as_mut().insert(Slot::Waiting { item }, plan);
+        *self.project().waiting += 1;
+        number
+    }
+
+    /// Puts a future into a free slot.
+    #[inline]
+    pub fn insert_future(mut self: Pin<&mut Self>, future: F, plan: impl FnOnce() -> Plan) -> u32 {
+        let number = self.as_mut().insert(Slot::Running { future }, plan);
+        *self.project().running += 1;
+        number
+    }
+
+    #[inline]
+    fn insert(self: Pin<&mut Self>, slot: Slot<I, F>, plan: impl FnOnce() -> Plan) -> u32 {
+        let this = self.project();
+        let mut number = *this.free;
+        if number == NIL {
+            number = this.bed.push(Entry::new(slot), plan);
+        } else {
+            let mut entry = this.bed.get_pin(number).project();
+            *this.free = *entry.link;
+            entry.slot.set(slot);
+        }
+        *this.taken += 1;
+        number
+    }
+
+    /// Takes a waiting item out to be made into a future, which [`run`](Self::run) puts in its place. Until then the slot
+    /// counts as running.
+    pub fn begin(self: Pin<&mut Self>, number: u32) -> I {
+        let this = self.project();
+        let entry = this.bed.get_pin(number).project();
+        let SlotReplace::Waiting { item } = entry.slot.project_replace(Slot::Free) else {
+            unreachable!("what starts was waiting")
+        };
+        *this.waiting -= 1;
+        *this.running += 1;
+        item
+    }
+
+    /// Ends what [`begin`](Self::begin) began.
+    pub fn run(self: Pin<&mut Self>, number: u32, future: F) {
+        self.project().bed.get_pin(number).project().slot.set(Slot::Running { future });
+    }
+
+    /// Polls the future in a slot, if there is one, and says whether it finished.
+    ///
+    /// A panic, of the poll or of the drop of a finished future, needs a [`settle`](Self::settle).
+    #[inline]
+    pub fn poll(self: Pin<&mut Self>, number: u32, task: &Waker) -> bool {
+        let this = self.project();
+        let finished = this.bed.with_waker(number, task, |entry, waker| {
+            let mut slot = entry.project().slot;
+            let SlotProj::Running { future } = slot.as_mut().project() else { return false };
+            let output = match future.poll(&mut Context::from_waker(waker)) {
+                core::task::Poll::Ready(output) => output,
+                core::task::Poll::Pending => return false,
+            };
+            slot.project_replace(Slot::Done { output });
+            true
+        });
+        if finished {
+            *this.running -= 1;
+        }
+        finished
+    }
+
+    /// Counts a slot anew whose future panicked, and says whether its output is there all the same.
+    ///
+    /// If not, the slot is empty, and is to be [`release`](Self::release)d.
+    #[cold]
+    pub fn settle(self: Pin<&mut Self>, number: u32) -> bool {
+        let this = self.project();
+        *this.running -= 1;
+        let mut slot = this.bed.get_pin(number).project().slot;
+        let finished = matches!(slot.as_mut().project(), SlotProj::Done { .. });
+        if !finished {
+            slot.set(Slot::Free);
+        }
+        finished
+    }
+
+    #[inline]
+    pub fn is_done(&self, number: u32) -> bool {
+        matches!(self.bed.get(number).slot, Slot::Done { .. })
+    }
+
+    /// Takes the output out of a slot and frees the slot.
+    #[inline]
+    pub fn take_output(self: Pin<&mut Self>, number: u32) -> F::Output {
+        let this = self.project();
+        let entry = this.bed.get_pin(number).project();
+        let SlotReplace::Done { output } = entry.slot.project_replace(Slot::Free) else {
+            unreachable!("what is handed out was finished")
+        };
+        *entry.link = *this.free;
+        *this.free = number;
+        *this.taken -= 1;
+        output
+    }
+
+    /// Puts an empty slot back among the free.
+    pub fn release(self: Pin<&mut Self>, number: u32) {
+        let this = self.project();
+        *this.bed.get_pin(number).project().link = *this.free;
+        *this.free = number;
+        *this.taken -= 1;
+    }
+
+    #[inline]
+    pub fn next_woken(self: Pin<&mut Self>) -> Option<u32> {
+        self.project().bed.next_woken()
+    }
+
+    #[inline]
+    pub fn sleep(self: Pin<&mut Self>, task: &Waker) -> bool {
+        self.project().bed.sleep(task)
+    }
+}
+
+impl<I, F, B> Links for Pin<&mut Slots<B>>
+where
+    F: Future,
+    B: Bed<Entry = Entry<I, F>>,
+{
+    #[inline]
+    fn next(&self, slot: u32) -> u32 {
+        self.bed.get(slot).link
+    }
+
+    #[inline]
+    fn set_next(&mut self, slot: u32, next: u32) {
+        *self.as_mut().project().bed.get_pin(slot).project().link = next;
+    }
+}

@@ -1,0 +1,184 @@
+//! What a fan-out allocates: one block a stream, nothing an item, and everything is given back.
+#![cfg(feature = "alloc")]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::{Future, poll_fn, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+use futures_lite::stream;
+use tollgate::FanOutExt;
+
+/// Counts per thread, for tests run side by side.
+struct Counting;
+
+std::thread_local! {
+    static MADE: Cell<usize> = const { Cell::new(0) };
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: all is left to the system's allocator; the counters do not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = MADE.try_with(|made| made.set(made.get() + 1));
+        let _ = LIVE.try_with(|live| live.set(live.get() + 1));
+        let _ = BYTES.try_with(|bytes| bytes.set(bytes.get() + layout.size()));
+        // SAFETY: the caller's promise is handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        let _ = LIVE.try_with(|live| live.set(live.get() - 1));
+        // SAFETY: the caller's promise is handed on.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// How many allocations `f` makes on this thread, and how many bytes they have.
+fn allocations<R>(f: impl FnOnce() -> R) -> (usize, usize, R) {
+    let (made, bytes) = (MADE.get(), BYTES.get());
+    let result = f();
+    (MADE.get() - made, BYTES.get() - bytes, result)
+}
+
+fn drain<S: Stream>(stream: S) -> usize {
+    let mut stream = pin!(stream);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut count = 0;
+    loop {
+        match stream.as_mut().poll_next(&mut cx) {
+            Poll::Ready(Some(_)) => count += 1,
+            Poll::Ready(None) => return count,
+            Poll::Pending => {}
+        }
+    }
+}
+
+/// Wakes itself and clones its waker, so that every path is taken.
+fn steps(n: usize) -> impl Future<Output = usize> {
+    let mut left = n % 4;
+    poll_fn(move |cx| {
+        if left == 0 {
+            return Poll::Ready(n);
+        }
+        left -= 1;
+        cx.waker().clone().wake();
+        Poll::Pending
+    })
+}
+
+/// A source that gives no hint.
+fn unknown(count: usize) -> impl Stream<Item = usize> {
+    let mut next = 0;
+    stream::poll_fn(move |_| {
+        next += 1;
+        Poll::Ready((next <= count).then_some(next))
+    })
+}
+
+#[test]
+fn one_allocation_a_stream_and_none_an_item() {
+    for limit in [1, 8, 64, 65, 1000, 16 * 1024] {
+        let (made, _, count) = allocations(|| drain(unknown(50_000).fan_out_with(limit, steps)));
+        assert_eq!((made, count), (1, 50_000), "limit {limit}");
+        let (made, _, count) = allocations(|| drain(unknown(50_000).fan_out_with(limit, steps).ordered()));
+        assert_eq!((made, count), (1, 50_000), "limit {limit}, ordered");
+    }
+    let (made, ..) = allocations(|| drain(unknown(50_000).fan_out_with(8, steps).ordered().window(500)));
+    assert_eq!(made, 1);
+}
+
+#[test]
+fn nothing_is_allocated_before_the_first_item_and_for_an_empty_source() {
+    let (made, ..) = allocations(|| {
+        drop(stream::iter(0..10).fan_out_with(8, steps).ordered().window(20));
+        assert_eq!(drain(stream::iter(0..0).fan_out_with(8, steps)), 0);
+    });
+    assert_eq!(made, 0);
+}
+
+#[test]
+fn room_is_made_for_what_the_source_can_yield_and_no_more() {
+    let (made, bytes, _) = allocations(|| drain(stream::iter(0..3).fan_out_with(10_000, steps)));
+    assert_eq!(made, 1);
+    assert!(bytes < 1024, "{bytes} bytes for three items");
+}
+
+#[test]
+fn no_limit_allocates_nothing_ahead_and_doubles_as_it_grows() {
+    let (made, bytes, _) = allocations(|| drain(unknown(10).fan_out_with(usize::MAX, ready)));
+    assert_eq!(made, 1);
+    assert!(bytes < 8 * 1024, "{bytes} bytes for ten items");
+
+    let mut outputs = Box::pin(unknown(20_000).fan_out_with(usize::MAX, |_| std::future::pending::<[u64; 2]>()));
+    let (made, ..) = allocations(|| {
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..40 {
+            assert!(outputs.as_mut().poll_next(&mut cx).is_pending());
+        }
+    });
+    assert_eq!(outputs.in_flight(), 20_000);
+    assert!(made < 16, "{made} allocations for 20000 in flight");
+}
+
+#[test]
+fn a_window_that_is_known_to_be_filled_begins_with_much() {
+    let (made, ..) = allocations(|| drain(stream::iter(0..20_000).fan_out_with(20_000, steps)));
+    assert!(made <= 3, "{made} allocations");
+}
+
+#[test]
+fn everything_is_given_back_with_the_last_waker() {
+    for limit in [4, 70, 100_000] {
+        let live = LIVE.get();
+        let kept = std::rc::Rc::new(Cell::new(None));
+        let keep = kept.clone();
+        let mut outputs = Box::pin(unknown(300).fan_out_with(limit, move |n| {
+            let keep = keep.clone();
+            poll_fn(move |cx| -> Poll<()> {
+                if n % 3 == 0 || n == 299 {
+                    keep.set(Some(cx.waker().clone()));
+                }
+                Poll::Pending
+            })
+        }));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(outputs.as_mut().poll_next(&mut cx).is_pending());
+        drop(outputs);
+        let waker = kept.take().unwrap();
+        drop(kept);
+        assert!(LIVE.get() > live, "a waker keeps its block");
+        let clone = waker.clone();
+        waker.wake();
+        clone.wake_by_ref();
+        drop(clone);
+        assert_eq!(LIVE.get(), live, "limit {limit}");
+    }
+}
+
+#[test]
+fn waking_and_cloning_wakers_allocates_nothing() {
+    let kept = std::rc::Rc::new(Cell::new(None));
+    let keep = kept.clone();
+    let job = poll_fn(move |cx| -> Poll<()> {
+        keep.set(Some(cx.waker().clone()));
+        Poll::Pending
+    });
+    let mut outputs = pin!(stream::iter([job]).fan_out(1));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut outputs).poll_next(&mut cx).is_pending());
+    let (made, ..) = allocations(|| {
+        let waker = kept.take().unwrap();
+        waker.wake_by_ref();
+        waker.clone().wake();
+        assert!(Pin::new(&mut outputs).poll_next(&mut cx).is_pending());
+    });
+    assert_eq!(made, 0);
+}
