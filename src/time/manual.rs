@@ -57,7 +57,7 @@ if_default_lock! {
 
 impl<L: RawLock> ManualClock<L> {
     const_fn! {
-        /// As [`new`](ManualClock::new), with a lock of another type.
+        /// As `new`, with a lock of another type.
         #[must_use]
         pub const fn with_lock() -> Self {
             Self { queue: TimerQueue::with_lock().ticks_per_second(1_000_000_000) }

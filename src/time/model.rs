@@ -125,6 +125,42 @@ fn model_a_sleep_moved_to_a_past_time_wakes_its_task() {
 }
 
 #[test]
+fn model_a_sleep_moved_as_it_ends_wakes_its_task_once() {
+    check(3, || {
+        let queue = Arc::new(TimerQueue::new());
+        let (count, waker) = Count::new();
+        let driver = spawn(&queue, |queue| {
+            queue.advance(9);
+        });
+        let mut sleep = pin!(queue.sleep_until(9));
+        let first = sleep.as_mut().poll(&mut Context::from_waker(&waker));
+        sleep.as_mut().reset(2);
+        driver.join().unwrap();
+        assert!(count.get() == 1 || count.get() == 0 && first.is_ready());
+        assert!(poll_once(sleep).is_ready());
+        drop(waker);
+        assert_eq!(Shared::strong_count(&count), 1, "no waker is kept, none is dropped twice");
+    });
+}
+
+#[test]
+fn model_time_and_order_hold_whatever_the_driver_says() {
+    check(2, || {
+        let queue = Arc::new(TimerQueue::new());
+        let driver = spawn(&queue, |queue| {
+            queue.advance(4);
+            queue.advance(3);
+        });
+        let (mut late, mut soon) = (pin!(queue.sleep_until(9)), pin!(queue.sleep_until(8)));
+        assert!(poll_once(late.as_mut()).is_pending());
+        assert!(poll_once(soon.as_mut()).is_pending());
+        assert_eq!(queue.next_deadline(), Some(8));
+        driver.join().unwrap();
+        assert_eq!(queue.now(), 4);
+    });
+}
+
+#[test]
 fn model_the_newest_waker_is_woken() {
     check(3, || {
         let queue = Arc::new(TimerQueue::new());

@@ -133,7 +133,7 @@ if_default_lock! {
 
 impl<L: RawLock> TimerQueue<L> {
     const_fn! {
-        /// As [`new`](TimerQueue::new), with a lock of another type.
+        /// As `new`, with a lock of another type.
         ///
         /// ```
         /// use tollgate::LocalLock;
