@@ -196,8 +196,10 @@ fn actions<L: RawLock + 'static>() -> Vec<Action<L>> {
     ]
 }
 
+type Act<L> = fn(&Rc<Scene<L>>, Box<dyn FnOnce()>);
+
 /// Runs `act` with every action, each cell with a time limit of its own.
-fn table<L: RawLock + 'static>(moment: &'static str, act: fn(&Rc<Scene<L>>, Box<dyn FnOnce()>)) {
+fn table<L: RawLock + 'static>(moment: &'static str, act: Act<L>) {
     for (place, (action, _)) in actions::<L>().into_iter().enumerate() {
         let lock = std::any::type_name::<L>();
         let cell = format!("{lock}: a waker that {action} on {moment}");
