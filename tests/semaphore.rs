@@ -245,6 +245,19 @@ fn zero_permits_are_granted_at_once_behind_a_queue_and_in_debt() {
 }
 
 #[test]
+fn zero_permits_are_granted_at_once_to_who_enrols_behind_a_queue() {
+    let gate = Semaphore::new(0);
+    let mut queued = pin!(gate.acquire());
+    queued.as_mut().enroll();
+    for zero in [gate.acquire_many(0), gate.acquire_up_to(0..=3), gate.acquire_many(0).barging()] {
+        let mut zero = Box::pin(zero);
+        zero.as_mut().enroll();
+        assert_eq!(gate.waiters(), 1, "{zero:?}");
+        assert_eq!(ready(zero.as_mut()).unwrap().permits(), 0);
+    }
+}
+
+#[test]
 fn zero_permits_are_refused_when_closed() {
     let gate = Semaphore::new(1);
     gate.close();
