@@ -6,6 +6,8 @@ extern crate alloc;
 #[cfg(any(feature = "std", test, tollgate_loom))]
 extern crate std;
 
+#[cfg(doctest)]
+mod compile_fail;
 pub mod semaphore;
 mod sync;
 mod wait;

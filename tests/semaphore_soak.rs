@@ -1,7 +1,7 @@
 //! Real threads and real executors: permits are conserved, and never more are out than the limit.
 //!
 //! Short by default; `TOLLGATE_STEPS` is the number of rounds a worker, `TOLLGATE_SEED` picks what they do.
-#![cfg(feature = "std")]
+#![cfg(all(any(feature = "std", feature = "critical-section"), feature = "alloc"))]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
 mod support;
@@ -151,6 +151,7 @@ fn threads_that_block_on_futures() {
     });
 }
 
+#[cfg(feature = "std")]
 #[test]
 fn threads_that_block_without_futures() {
     in_time("blocking threads", || {
@@ -427,7 +428,7 @@ fn what_was_written_under_a_permit_is_seen_by_the_next_holder() {
                     block_on(async {
                         for round in 0..rounds {
                             let permit = if (round + worker as u64) % 7 == 0 {
-                                gate.acquire_blocking().unwrap()
+                                block_on(gate.acquire_up_to(1..=3)).unwrap()
                             } else {
                                 gate.acquire().await.unwrap()
                             };
