@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures_lite::future::{block_on, poll_once, yield_now, zip};
 use support::in_time;
 use support::seeded::{Seeded, steps};
-use tollgate::{Closed, Semaphore};
+use tollgate::Semaphore;
 
 const LIMIT: usize = 5;
 const WORKERS: usize = 4;
@@ -388,15 +388,11 @@ fn a_close_under_load_lets_everybody_go_and_loses_nothing() {
                     let gate = &gate;
                     scope.spawn(move || {
                         block_on(async {
-                            loop {
-                                match gate.semaphore.acquire_many(worker % 2 + 1).await {
-                                    Ok(permit) => {
-                                        let _out = gate.hold(permit.permits());
-                                        yield_now().await;
-                                    }
-                                    Err(Closed) => break,
-                                }
+                            while let Ok(permit) = gate.semaphore.acquire_many(worker % 2 + 1).await {
+                                let _out = gate.hold(permit.permits());
+                                yield_now().await;
                             }
+                            assert!(gate.semaphore.is_closed());
                         });
                     });
                 }
