@@ -41,6 +41,8 @@ extern crate alloc;
 extern crate std;
 
 mod adapters;
+#[cfg(doctest)]
+mod compile_fail;
 #[cfg(feature = "alloc")]
 pub mod fan_out;
 pub mod semaphore;
