@@ -138,7 +138,7 @@ if_default_lock! {
             ///
             /// # Panics
             ///
-            /// If `permits` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS); in a `static`, at compile time.
+            /// If `permits` exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS); in a `static`, at compile time.
             ///
             /// ```
             /// use tollgate::Semaphore;
@@ -155,10 +155,14 @@ if_default_lock! {
     }
 }
 
-impl<L: RawLock> Semaphore<L> {
-    /// The most permits that may exist in one semaphore: `usize::MAX >> 4`.
+impl Semaphore<DefaultLock> {
+    /// The most permits that may exist in one semaphore, whatever its lock: `usize::MAX >> 4`.
+    ///
+    /// Here and not for every lock, so that `Semaphore::MAX_PERMITS` needs no type arguments.
     pub const MAX_PERMITS: usize = permits::MAX;
+}
 
+impl<L: RawLock> Semaphore<L> {
     const_fn! {
         /// A semaphore with `permits` permits and the lock that its type names.
         ///
@@ -166,7 +170,7 @@ impl<L: RawLock> Semaphore<L> {
         ///
         /// # Panics
         ///
-        /// If `permits` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+        /// If `permits` exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
         ///
         /// ```
         /// use tollgate::{LocalLock, Semaphore};
@@ -241,7 +245,7 @@ impl<L: RawLock> Semaphore<L> {
     ///
     /// # Panics
     ///
-    /// If `n` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// If `n` exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     ///
     /// ```
     /// # use tollgate::Semaphore;
@@ -267,7 +271,7 @@ impl<L: RawLock> Semaphore<L> {
     ///
     /// # Panics
     ///
-    /// If the range is empty or its start exceeds [`MAX_PERMITS`](Self::MAX_PERMITS). An end above that means all.
+    /// If the range is empty or its start exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS). An end above that means all.
     ///
     /// ```
     /// # use tollgate::Semaphore;
@@ -312,7 +316,7 @@ impl<L: RawLock> Semaphore<L> {
     ///
     /// # Panics
     ///
-    /// If `n` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// If `n` exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     ///
     /// ```
     /// # use tollgate::Semaphore;
@@ -399,7 +403,7 @@ impl<L: RawLock> Semaphore<L> {
     ///
     /// # Panics
     ///
-    /// If `n` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// If `n` exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     ///
     /// ```
     /// # use tollgate::Semaphore;
@@ -420,7 +424,7 @@ impl<L: RawLock> Semaphore<L> {
     ///
     /// # Panics
     ///
-    /// If more than [`MAX_PERMITS`](Self::MAX_PERMITS) would exist, lent ones included; nothing has changed then.
+    /// If more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS) would exist, lent ones included; nothing has changed then.
     ///
     /// ```
     /// # use tollgate::Semaphore;
@@ -454,7 +458,8 @@ impl<L: RawLock> Semaphore<L> {
     ///
     /// # Panics
     ///
-    /// If the debt would exceed [`MAX_PERMITS`](Self::MAX_PERMITS); nothing has changed then.
+    /// If, with all lent permits back, more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS) would still be owed; nothing has
+    /// changed then.
     ///
     /// ```
     /// # use tollgate::Semaphore;
@@ -478,7 +483,7 @@ impl<L: RawLock> Semaphore<L> {
     ///
     /// # Panics
     ///
-    /// If `n` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// If `n` exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     ///
     /// ```
     /// # use tollgate::Semaphore;
@@ -526,22 +531,22 @@ impl<L: RawLock> Semaphore<L> {
 
     #[inline]
     fn try_demand(&self, demand: Demand) -> Result<Permit<'_, L>, TryAcquireError> {
-        self.engine.try_take(demand).map(|permits| Permit { semaphore: self, permits })
+        self.engine.take_now(demand).map(|permits| Permit { semaphore: self, permits })
     }
 }
 
 #[track_caller]
-const fn checked(n: usize) -> Demand {
+fn checked(n: usize) -> Demand {
     assert!(n <= permits::MAX, "more permits asked for than `Semaphore::MAX_PERMITS`");
     Demand::exactly(n)
 }
 
 #[track_caller]
-const fn checked_range(range: &RangeInclusive<usize>) -> Demand {
+fn checked_range(range: &RangeInclusive<usize>) -> Demand {
+    assert!(!range.is_empty(), "an empty range of permits");
     let (min, max) = (*range.start(), *range.end());
-    assert!(min <= max, "an empty range of permits");
     assert!(min <= permits::MAX, "more permits asked for than `Semaphore::MAX_PERMITS`");
-    Demand::between(min, if max < permits::MAX { max } else { permits::MAX })
+    Demand::between(min, max.min(permits::MAX))
 }
 
 impl<L: RawLock> fmt::Debug for Semaphore<L> {
@@ -582,6 +587,7 @@ impl<'a, L: RawLock> Permit<'a, L> {
     /// assert_eq!((one.permits(), gate.available_permits()), (1, 2));
     /// # Ok::<(), tollgate::TryAcquireError>(())
     /// ```
+    #[must_use = "what is split off is given back when it is dropped"]
     pub fn split(&mut self, n: usize) -> Option<Self> {
         self.permits = self.permits.checked_sub(n)?;
         Some(Self { semaphore: self.semaphore, permits: n })
@@ -681,7 +687,7 @@ impl<L: RawLock> Acquire<'_, L> {
         self
     }
 
-    /// Takes the permits or a place in the queue now, before anybody polls. Does nothing if it has one.
+    /// Takes the permits or a place in the queue now, before anybody polls. Does nothing if it has either, or had.
     ///
     /// Whoever enrols and then neither polls nor drops keeps everyone behind it waiting.
     ///

@@ -312,15 +312,17 @@ pub(crate) fn hold_panic(f: impl FnOnce()) -> Result<(), Panic> {
     Ok(())
 }
 
-/// Lets a panic that was held back go on.
+/// Lets a panic that was held back go on, unless one is under way already: a second one would end the process.
 #[cfg(feature = "std")]
-pub(crate) fn resume_panic(panic: Panic) -> ! {
-    std::panic::resume_unwind(panic)
+pub(crate) fn resume_panic(panic: Panic) {
+    if !std::thread::panicking() {
+        std::panic::resume_unwind(panic)
+    }
 }
 
 /// Never called: there is no value to call it with.
 #[cfg(not(feature = "std"))]
-pub(crate) fn resume_panic(panic: Panic) -> ! {
+pub(crate) fn resume_panic(panic: Panic) {
     match panic {}
 }
 

@@ -67,9 +67,7 @@ impl Model {
         if self.closed {
             return Some(Err(Closed));
         }
-        // A range from zero never waits, so it has no turn: behind a queue it gets nothing, whatever its priority.
         let first = self.queue.front().is_none_or(|&head| self.entries[head].request.priority < request.priority);
-        let first = first && (request.min > 0 || self.queue.is_empty());
         let free = if first || request.barging { self.available.max(0) as usize } else { 0 };
         if free < request.min {
             return None;

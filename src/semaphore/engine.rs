@@ -47,6 +47,7 @@ pub(crate) struct Engine<L> {
 
 impl<L: RawLock> Engine<L> {
     const_fn! {
+        #[track_caller]
         pub(super) const fn new(permits: usize) -> Self {
             assert!(permits <= MAX, "a semaphore holds at most `Semaphore::MAX_PERMITS` permits");
             Self {
@@ -105,9 +106,17 @@ impl<L: RawLock> Engine<L> {
         match before {
             Ok(_) => Ok(taken),
             Err(word) if word.is_closed() => Err(TryAcquireError::Closed),
-            // A range from zero is content with nothing, and overtakes nobody by that.
-            Err(_) if demand.min() == 0 => Ok(0),
             Err(_) => Err(TryAcquireError::NoPermits),
+        }
+    }
+
+    /// As [`try_take`](Self::try_take), for those who will not wait: a range from zero is content with nothing, and
+    /// overtakes nobody by that.
+    #[inline]
+    pub(super) fn take_now(&self, demand: Demand) -> Result<usize, TryAcquireError> {
+        match self.try_take(demand) {
+            Err(TryAcquireError::NoPermits) if demand.min() == 0 => Ok(0),
+            taken => taken,
         }
     }
 
@@ -122,7 +131,8 @@ impl<L: RawLock> Engine<L> {
                 admission = Admission::Now(CLOSED);
                 return None;
             }
-            if let Some(fits) = demand.fit(word.available()).filter(|_| first) {
+            // Who may not overtake may still have nothing, if that is enough.
+            if let Some(fits) = demand.fit(if first { word.available() } else { 0 }) {
                 admission = Admission::Now(GRANTED);
                 taken = fits;
                 return Some(word.minus(fits));

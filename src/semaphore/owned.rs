@@ -69,7 +69,7 @@ impl<L: RawLock> Semaphore<L> {
     ///
     /// # Panics
     ///
-    /// If `n` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// If `n` exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -126,7 +126,7 @@ impl<L: RawLock> Semaphore<L> {
     ///
     /// # Panics
     ///
-    /// If `n` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// If `n` exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     #[track_caller]
     pub fn try_acquire_many_owned(self: Arc<Self>, n: usize) -> Result<OwnedPermit<L>, TryAcquireError> {
         self.try_owned(checked(n))
@@ -150,7 +150,7 @@ impl<L: RawLock> Semaphore<L> {
     }
 
     fn try_owned(self: Arc<Self>, demand: Demand) -> Result<OwnedPermit<L>, TryAcquireError> {
-        self.engine.try_take(demand).map(|permits| OwnedPermit { semaphore: self, permits })
+        self.engine.take_now(demand).map(|permits| OwnedPermit { semaphore: self, permits })
     }
 }
 
@@ -170,6 +170,7 @@ impl<L: RawLock> OwnedPermit<L> {
     }
 
     /// Splits `n` permits off, or returns `None` and leaves all here if there are fewer.
+    #[must_use = "what is split off is given back when it is dropped"]
     pub fn split(&mut self, n: usize) -> Option<Self> {
         self.permits = self.permits.checked_sub(n)?;
         Some(Self { semaphore: self.semaphore.clone(), permits: n })

@@ -34,6 +34,7 @@
 
 use core::marker::{PhantomData, PhantomPinned};
 use core::mem::ManuallyDrop;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 use core::task::Waker;
 
@@ -110,6 +111,13 @@ impl Outcome {
 unsafe impl<T: Send, L: Send, S: Send> Send for Queue<T, L, S> {}
 // SAFETY: as above; the lock itself is shared, so it has to be `Sync`.
 unsafe impl<T: Send, L: Sync, S: Send> Sync for Queue<T, L, S> {}
+
+// A panic passes no point at which a queue is half changed: nothing under the lock is code that we do not know.
+impl<T, L, S> UnwindSafe for Queue<T, L, S> {}
+impl<T, L, S> RefUnwindSafe for Queue<T, L, S> {}
+// Nor a point at which a waiter is.
+impl<T> UnwindSafe for Waiter<T> {}
+impl<T> RefUnwindSafe for Waiter<T> {}
 
 impl<T, L: RawLock> Queue<T, L> {
     const_fn! {
