@@ -72,6 +72,7 @@ fn run(arguments: Arguments) -> io::Result<u8> {
     if let Err(error) = interrupt::watch() {
         complain(format_args!("Ctrl-C cannot be watched: {error}"));
     }
+    source::make_room(jobs);
     // The readers, the walk, and the walk that counts for the progress bar.
     blocking::set_max_blocking_threads(NonZeroUsize::MIN.saturating_add(jobs + 1));
 

@@ -44,6 +44,8 @@ impl Source {
     }
 }
 
+pub use system::make_room;
+
 #[cfg(unix)]
 mod system {
     use std::fs::{File, OpenOptions};
@@ -54,9 +56,21 @@ mod system {
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::fs::OFlags;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     /// How long a read may stay deaf to being told to stop.
     const LISTEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+
+    /// Asks the system to let so many files be open at once, and a few that are open anyway. If it refuses, the files that
+    /// find no room are reported.
+    pub fn make_room(files: usize) {
+        let wanted = files as u64 + 64;
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        if current.is_some_and(|current| current < wanted) {
+            let current = Some(maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+            let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum });
+        }
+    }
 
     /// A plain `open` of a pipe waits for its writer, where nothing can end it.
     pub fn open(path: &Path) -> io::Result<File> {
@@ -86,6 +100,9 @@ mod system {
     use std::io;
     use std::os::windows::io::AsHandle;
     use std::path::Path;
+
+    /// There is always room.
+    pub fn make_room(_files: usize) {}
 
     pub fn open(path: &Path) -> io::Result<File> {
         File::open(path)

@@ -19,7 +19,7 @@ pub struct Walk {
     roots: vec::IntoIter<PathBuf>,
     /// The folders that lead to the current one, which is last.
     folders: Vec<Folder>,
-    /// What went wrong with the names that `folders` does hold: a folder may break off while it is listed.
+    /// Why the folder entered last is not listed, or not to its end; comes before what it does hold.
     broken: Option<Failure>,
 }
 
