@@ -53,6 +53,24 @@ impl<T> UnsafeCell<T> {
     }
 }
 
+/// Reads an atomic that is about to be changed by compare-and-swap or fetch-and-add. Relaxed: the change decides.
+#[cfg(not(tollgate_loom))]
+#[inline(always)]
+pub(crate) fn peek(atomic: &AtomicUsize) -> usize {
+    atomic.load(Ordering::Relaxed)
+}
+
+/// The same for loom, as a swap that fails.
+///
+/// Loom remembers one access for each atomic, the last. A plain load here would hide another thread's earlier load from
+/// the change that follows, and the schedules in which the two come the other way round would never be tried.
+#[cfg(tollgate_loom)]
+pub(crate) fn peek(atomic: &AtomicUsize) -> usize {
+    match atomic.compare_exchange(usize::MAX, usize::MAX, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(value) | Err(value) => value,
+    }
+}
+
 /// Emits a `const fn`, or a plain `fn` under loom, whose atomics and cells have no const constructor.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {
@@ -271,7 +289,7 @@ impl fmt::Debug for LocalLock {
 
 /// A panic on its way, kept until the work that others depend on is done.
 #[cfg(feature = "std")]
-pub(crate) type Panic = std::boxed::Box<dyn core::any::Any + Send>;
+pub(crate) type Panic = alloc::boxed::Box<dyn core::any::Any + Send>;
 /// Without std a panic cannot be held back; this type has no value.
 #[cfg(not(feature = "std"))]
 pub(crate) type Panic = core::convert::Infallible;
@@ -306,9 +324,9 @@ pub(crate) fn resume_panic(panic: Panic) -> ! {
 /// Runs `future` on this thread and parks the thread while it waits.
 #[cfg(feature = "std")]
 pub(crate) fn block_on<F: Future>(mut future: core::pin::Pin<&mut F>) -> F::Output {
+    use alloc::sync::Arc;
+    use alloc::task::Wake;
     use core::task::{Context, Poll, Waker};
-    use std::sync::Arc;
-    use std::task::Wake;
     use std::thread::{self, Thread};
 
     struct Unpark(Thread);
@@ -344,7 +362,7 @@ pub(crate) mod model {
     pub(crate) use loom::{future::block_on, sync::Arc, thread};
 
     #[cfg(not(tollgate_loom))]
-    pub(crate) use {futures_lite::future::block_on, std::sync::Arc, std::thread};
+    pub(crate) use {alloc::sync::Arc, futures_lite::future::block_on, std::thread};
 
     /// Explores `f` under loom with at most `preemptions` forced switches a run (`LOOM_MAX_PREEMPTIONS` overrides it).
     #[cfg(tollgate_loom)]

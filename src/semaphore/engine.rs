@@ -25,7 +25,7 @@ use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Poll, Waker};
 
-use crate::sync::{AtomicUsize, Ordering, RawLock, const_fn};
+use crate::sync::{AtomicUsize, Ordering, RawLock, const_fn, peek};
 use crate::wait::batch::{Batch, wake_rounds};
 use crate::wait::queue::{List, Outcome, Queue};
 use crate::wait::waiting::{Admission, Waitable, Waiting};
@@ -72,8 +72,8 @@ impl<L: RawLock> Engine<L> {
     /// Changes the word until `change` says no; hands out the word that was replaced, or the one it refused.
     #[inline(always)]
     fn update(&self, mut change: impl FnMut(Word) -> Option<Word>) -> Result<Word, Word> {
-        // ORDERING: Relaxed. The swap decides; where `change` refuses, nothing was handed over.
-        let mut current = Word::from_bits(self.word.load(Ordering::Relaxed));
+        // Where `change` refuses, nothing was handed over, so a relaxed look is enough.
+        let mut current = Word::from_bits(peek(&self.word));
         loop {
             let Some(new) = change(current) else { return Err(current) };
             if L::EXCLUSIVE {
@@ -148,8 +148,8 @@ impl<L: RawLock> Engine<L> {
             }
             return;
         }
-        // ORDERING: Relaxed. Only chooses the way; a flag set after this is seen in what `fetch_add` returns.
-        if Word::from_bits(self.word.load(Ordering::Relaxed)).has_waiters() {
+        // Only chooses the way; a flag set after this is seen in what `fetch_add` returns.
+        if Word::from_bits(peek(&self.word)).has_waiters() {
             return self.serve(permits);
         }
         // ORDERING: AcqRel, as in `update`.
@@ -211,8 +211,8 @@ impl<L: RawLock> Engine<L> {
     /// Adds `change` to the total, or panics and leaves it.
     #[track_caller]
     fn change_total(&self, change: isize) {
-        // ORDERING: Relaxed. The total guards a sum and hands nothing over; the word does that.
-        let mut current = self.total.load(Ordering::Relaxed);
+        // The total guards a sum and hands nothing over; the word does that.
+        let mut current = peek(&self.total);
         loop {
             let new = (current as isize).saturating_add(change);
             assert!(new <= MAX as isize, "more permits would exist than `Semaphore::MAX_PERMITS`");

@@ -176,7 +176,7 @@ fn model_cancel_races_the_grant_while_another_waits() {
 fn model_a_large_request_cancelled_at_the_front_lets_the_next_one_in() {
     check(3, || {
         let semaphore = Arc::new(Semaphore::new(1));
-        let mut large = std::boxed::Box::pin(semaphore.acquire_many(3));
+        let mut large = alloc::boxed::Box::pin(semaphore.acquire_many(3));
         large.as_mut().enroll();
         let small = spawn(&semaphore, |semaphore| drop(acquire(semaphore, 1).unwrap()));
         drop(large);
@@ -315,7 +315,7 @@ fn model_an_enrolled_waiter_is_served_before_it_is_polled() {
     check(3, || {
         let semaphore = Arc::new(Semaphore::new(1));
         let permit = acquire(&semaphore, 1).unwrap();
-        let mut enrolled = std::boxed::Box::pin(semaphore.acquire());
+        let mut enrolled = alloc::boxed::Box::pin(semaphore.acquire());
         enrolled.as_mut().enroll();
         let other = spawn(&semaphore, |semaphore| drop(acquire(semaphore, 1).unwrap()));
         drop(permit);
@@ -330,7 +330,7 @@ fn model_a_waker_replaced_while_the_grant_comes_is_not_lost() {
     check(3, || {
         let semaphore = Arc::new(Semaphore::new(0));
         let adds = spawn(&semaphore, |semaphore| semaphore.add_permits(1));
-        let mut acquire = std::boxed::Box::pin(semaphore.acquire());
+        let mut acquire = alloc::boxed::Box::pin(semaphore.acquire());
         // The first waker leads nowhere; only the second, that of `block_on`, can end the wait.
         let first = acquire.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         match first {
@@ -350,5 +350,37 @@ fn model_forgetting_free_permits_races_a_waiter() {
         let forgotten = semaphore.forget_permits(1);
         takes.join().unwrap();
         assert_eq!(semaphore.available_permits(), 1 - forgotten);
+    });
+}
+
+#[test]
+fn model_a_grant_before_the_close_stays_a_grant() {
+    check(3, || {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let permit = acquire(&semaphore, 1).unwrap();
+        let mut enrolled = alloc::boxed::Box::pin(semaphore.acquire());
+        enrolled.as_mut().enroll();
+        drop(permit);
+        let closes = spawn(&semaphore, Semaphore::close);
+        drop(block_on(enrolled).unwrap());
+        closes.join().unwrap();
+        assert_eq!(semaphore.available_permits(), 1);
+    });
+}
+
+#[test]
+fn model_nobody_overtakes_the_queue() {
+    check(3, || {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let mut large = alloc::boxed::Box::pin(semaphore.acquire_many(2));
+        large.as_mut().enroll();
+        let newcomer = spawn(&semaphore, |semaphore| {
+            assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
+            assert!(poll_once(semaphore.acquire()).is_pending());
+        });
+        newcomer.join().unwrap();
+        semaphore.add_permits(1);
+        drop(block_on(large).unwrap());
+        assert_eq!(semaphore.available_permits(), 2);
     });
 }

@@ -94,16 +94,16 @@ impl<F: FnMut(&mut Batch) -> bool> Rounds<F> {
 impl<F: FnMut(&mut Batch) -> bool> Drop for Rounds<F> {
     fn drop(&mut self) {
         // Only where a panic could not be held back is there anything left here.
-        drop(self.run());
+        let _ = self.run();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
+    use alloc::sync::Arc;
+    use alloc::task::Wake;
+    use core::sync::atomic::{AtomicUsize, Ordering};
 
     struct Count {
         woken: AtomicUsize,

@@ -58,7 +58,10 @@ pin_project! {
         W: Waitable,
     {
         fn drop(this: Pin<&mut Self>) {
-            this.cancel();
+            // Most waits never began or are over; what follows is for the others.
+            if !matches!(this.waiter.phase(), IDLE | DONE) {
+                this.cancel();
+            }
         }
     }
 }
@@ -77,6 +80,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     }
 
     /// Takes the handle out of a wait that is over.
+    #[allow(dead_code, reason = "only handles that own something are taken")]
     #[inline]
     pub(crate) fn take_handle(self: Pin<&mut Self>) -> Option<H> {
         debug_assert!(self.is_done());
@@ -214,6 +218,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     }
 
     /// Ends the wait wherever it is, as dropping does, and makes it idle again.
+    #[inline(never)]
     pub(crate) fn cancel(self: Pin<&mut Self>) {
         let this = self.project();
         // Without a handle the wait was over.
