@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub struct Scenario {
     pub name: String,
     pub what: &'static str,
-    /// What the ratio of our best row to the best other row is to be.
+    /// What the ratio of our first row to the best peer's is to be at most.
     pub goal: Option<f64>,
     pub peers: Vec<Peer>,
     /// Whether one thread does all of it, so that its instructions can be counted.
@@ -46,7 +46,7 @@ pub struct Row {
     pub fastest: f64,
     /// Half of the rounds lie within this many nanoseconds of each other.
     pub spread: f64,
-    /// To the best row that is not ours.
+    /// To the best peer's median.
     pub ratio: f64,
     pub allocations: f64,
     pub bytes: f64,
@@ -54,6 +54,8 @@ pub struct Row {
 
 /// Rows whose name begins so are ours, the others are peers.
 const OURS: &str = "tollgate";
+/// Rows whose name begins so are nobody's: the least that the machine could take.
+const FLOOR: &str = "floor";
 
 // === impl Scenario ===
 
@@ -131,7 +133,7 @@ impl Scenario {
                 bytes: bytes as f64 / operations,
             });
         }
-        let best = rows.iter().filter(|row| !row.is_ours()).map(|row| row.median).fold(f64::INFINITY, f64::min);
+        let best = rows.iter().filter(|row| row.is_peer()).map(|row| row.median).fold(f64::INFINITY, f64::min);
         for row in &mut rows {
             row.ratio = row.median / best;
         }
@@ -152,9 +154,10 @@ impl Scenario {
                 row.peer, row.median, row.fastest, row.spread, row.ratio, row.allocations, row.bytes
             );
         }
-        if let (Some(goal), Some(ours)) = (self.goal, best_of_ours(rows)) {
-            let verdict = if ours <= goal { "met" } else { "MISSED" };
-            println!("  goal {goal:.2}, is {ours:.2}: {verdict}");
+        if let (Some(goal), Some(ratio)) = (self.goal, ours(rows)) {
+            // Two figures of the second digit: what is below is noise.
+            let verdict = if ratio < goal + 0.005 { "met" } else { "MISSED" };
+            println!("  goal {goal:.2}, is {ratio:.2}: {verdict}");
         }
     }
 
@@ -170,7 +173,7 @@ impl Scenario {
 }
 
 /// The first row of ours is the one that goals are about; the others are there to compare.
-fn best_of_ours(rows: &[Row]) -> Option<f64> {
+fn ours(rows: &[Row]) -> Option<f64> {
     rows.iter().find(|row| row.is_ours()).map(|row| row.ratio).filter(|ratio| ratio.is_finite() && *ratio > 0.0)
 }
 
@@ -193,6 +196,10 @@ fn calibrate(run: &mut Run, round: Duration) -> u64 {
 impl Row {
     fn is_ours(&self) -> bool {
         self.peer.starts_with(OURS)
+    }
+
+    fn is_peer(&self) -> bool {
+        !self.is_ours() && !self.peer.starts_with(FLOOR)
     }
 }
 

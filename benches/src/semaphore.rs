@@ -52,7 +52,7 @@ fn uncontended() -> Vec<Scenario> {
             )+};
         }
         add!(Tollgate, Tokio, AsyncLock, Asyncband, Intrusive, Maitake, Embassy<1>, EmbassyGreedy, Saa);
-        all.push(scenario);
+        all.push(scenario.peer("floor: swap and add", bare_word));
     }
     all
 }
@@ -78,6 +78,19 @@ fn add_acquire<const N: usize>(mut scenario: Scenario, permits: usize) -> Scenar
     }
     add!(Tollgate, Tokio, AsyncLock, Asyncband, Intrusive, Maitake, Embassy<1>, EmbassyGreedy, Saa);
     scenario
+}
+
+/// A compare-and-swap and an add on one word: what the two atomic operations alone take.
+fn bare_word() -> impl FnMut(u64) {
+    let word = leak(AtomicUsize::new(1));
+    move |iters| {
+        for _ in 0..iters {
+            let word = std::hint::black_box(word);
+            let free = word.load(Ordering::Relaxed);
+            assert!(word.compare_exchange_weak(free, free - 1, Ordering::AcqRel, Ordering::Relaxed).is_ok());
+            word.fetch_add(1, Ordering::AcqRel);
+        }
+    }
 }
 
 // === many wait ===
@@ -308,10 +321,9 @@ fn two_threads(permits: usize) -> Scenario {
 
 fn two_threads_holding(permits: usize) -> Scenario {
     let name = format!("semaphore/two-threads-holding-{permits}");
-    let mut scenario =
-        Scenario::new(name, "two threads hold a permit for 100 spins and pause for 300; who waits parks")
-            .goal(1.0)
-            .threaded();
+    let mut scenario = Scenario::new(name, "two threads hold a permit for 20 spins and pause for 60; who waits parks")
+        .goal(1.0)
+        .threaded();
     let spin = |turns: u32| (0..turns).for_each(|_| std::hint::spin_loop());
     macro_rules! add {
         ($($gate:ty),+) => {$(
@@ -319,9 +331,9 @@ fn two_threads_holding(permits: usize) -> Scenario {
                 let gate = <$gate>::leaked(permits);
                 move |iters| on_two_threads(iters, || {
                     let lent = block_on(gate.lend::<1>());
-                    spin(100);
+                    spin(20);
                     gate.give_back::<1>(lent);
-                    spin(300);
+                    spin(60);
                 })
             });
         )+};
