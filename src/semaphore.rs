@@ -737,7 +737,7 @@ impl<L: RawLock> Acquire<'_, L> {
 impl<'a, L: RawLock> Future for Acquire<'a, L> {
     type Output = Result<Permit<'a, L>, Closed>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut wait = self.project().wait;
         let taken = core::task::ready!(wait.as_mut().poll_acquire(cx.waker()));

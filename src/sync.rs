@@ -312,10 +312,24 @@ pub(crate) fn hold_panic(f: impl FnOnce()) -> Result<(), Panic> {
     Ok(())
 }
 
+/// Whether a panic is under way on this thread, so that a second one would end the process.
+#[cfg(feature = "std")]
+#[inline]
+pub(crate) fn is_panicking() -> bool {
+    std::thread::panicking()
+}
+
+/// Without std nobody can tell.
+#[cfg(not(feature = "std"))]
+#[inline]
+pub(crate) fn is_panicking() -> bool {
+    false
+}
+
 /// Lets a panic that was held back go on, unless one is under way already: a second one would end the process.
 #[cfg(feature = "std")]
 pub(crate) fn resume_panic(panic: Panic) {
-    if !std::thread::panicking() {
+    if !is_panicking() {
         std::panic::resume_unwind(panic)
     }
 }

@@ -26,7 +26,7 @@ use core::pin::Pin;
 use core::task::{Poll, Waker};
 
 use crate::sync::{AtomicUsize, Ordering, RawLock, const_fn, peek};
-use crate::wait::batch::{Batch, wake_rounds};
+use crate::wait::batch::{Batch, wake_one, wake_rounds};
 use crate::wait::queue::{List, Outcome, Queue};
 use crate::wait::waiting::{Admission, Waitable, Waiting};
 
@@ -92,8 +92,20 @@ impl<L: RawLock> Engine<L> {
     }
 
     /// Takes what `demand` asks for, if it can be had without waiting.
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_take(&self, demand: Demand) -> Result<usize, TryAcquireError> {
+        self.take_all(demand).map_or_else(|| self.try_take_any(demand), Ok)
+    }
+
+    /// The usual case: nobody waits, and all that is asked for is there.
+    #[inline(always)]
+    fn take_all(&self, demand: Demand) -> Option<usize> {
+        self.update(|word| word.take(demand.max())).ok().map(|_| demand.max())
+    }
+
+    /// All cases.
+    #[inline(never)]
+    fn try_take_any(&self, demand: Demand) -> Result<usize, TryAcquireError> {
         if demand.max() == 0 {
             return if self.word().is_closed() { Err(TryAcquireError::Closed) } else { Ok(0) };
         }
@@ -170,9 +182,31 @@ impl<L: RawLock> Engine<L> {
     }
 
     /// Takes `incoming` permits to the queue and serves whoever fits.
-    #[cold]
     #[inline(never)]
     fn serve(&self, incoming: usize) {
+        match self.queue.with(|list| self.hand_over(list, incoming)) {
+            Some(Some(waker)) => wake_one(waker),
+            Some(None) => {}
+            None => self.serve_many(incoming),
+        }
+    }
+
+    /// The usual case, without a plan and a batch: there is neither count nor debt, and the first waiter takes all that comes
+    /// in. Hands out its waker, if it has one, or `None` if the case is another.
+    #[inline(always)]
+    fn hand_over(&self, list: &mut List<'_, Demand>, incoming: usize) -> Option<Option<Waker>> {
+        let demand = list.front()?;
+        let takes_all = incoming > 0 && demand.fit(incoming) == Some(incoming);
+        let stays = !list.is_single();
+        let usual = |word: Word| takes_all && word.balance() == 0 && !word.is_closed();
+        self.update(|word| usual(word).then(|| word.with_waiters(stays))).ok()?;
+        Some(list.take_front(Demand::exactly(incoming), GRANTED))
+    }
+
+    /// All cases.
+    #[cold]
+    #[inline(never)]
+    fn serve_many(&self, incoming: usize) {
         let mut incoming = incoming;
         wake_rounds(|batch| self.queue.with(|list| self.settle(list, batch, core::mem::take(&mut incoming))));
     }
@@ -318,8 +352,19 @@ impl<L: RawLock> Waitable for Engine<L> {
         newcomer.1 > queued.1
     }
 
-    fn left(&self, list: &mut List<'_, Demand>, batch: &mut Batch) -> bool {
-        self.settle(list, batch, 0)
+    #[inline]
+    fn left(&self, list: &mut List<'_, Demand>) -> bool {
+        // The flag says that somebody waits (S1), and permits that are there may be enough for who is first now (S4).
+        let Some(next) = list.front() else {
+            let _ = self.update(|word| Some(word.with_waiters(false)));
+            return false;
+        };
+        let word = Word::from_bits(peek(&self.word));
+        next.fit(word.available()).is_some() && !word.is_closed()
+    }
+
+    fn serve_on(&self) {
+        self.serve_many(0);
     }
 
     fn unclaimed(&self, outcome: Outcome, entry: Demand) {
@@ -331,11 +376,28 @@ impl<L: RawLock> Waitable for Engine<L> {
 
 impl<H: Deref<Target = Engine<L>>, L: RawLock> Waiting<H, Engine<L>> {
     /// Takes the permits, or a place in the queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn poll_acquire(mut self: Pin<&mut Self>, waker: &Waker) -> Poll<Result<usize, Closed>> {
-        assert!(!self.is_done(), "an acquire future was polled after it had completed");
         if let (Some(demand), Some(engine)) = (self.idle_entry(), self.handle()) {
-            match engine.try_take(demand) {
+            if let Some(taken) = engine.take_all(demand) {
+                self.as_mut().skip();
+                return Poll::Ready(Ok(taken));
+            }
+            return self.poll_queue(waker);
+        }
+        match self.as_mut().claim(GRANTED) {
+            Some(got) => Poll::Ready(Ok(got.min())),
+            None => self.poll_queue(waker),
+        }
+    }
+
+    /// What is left when the permits are not there for the taking.
+    #[inline(never)]
+    fn poll_queue(mut self: Pin<&mut Self>, waker: &Waker) -> Poll<Result<usize, Closed>> {
+        assert!(!self.is_done(), "an acquire future was polled after it had completed");
+        // Others learn the same with the lock held, where they have to go anyway.
+        if let (Some(demand), Some(engine)) = (self.idle_entry().filter(|demand| demand.is_special()), self.handle()) {
+            match engine.try_take_any(demand) {
                 Err(TryAcquireError::NoPermits) => {}
                 taken => {
                     self.as_mut().skip();

@@ -81,6 +81,15 @@ impl Word {
         Self(if waiters { self.0 | WAITERS } else { self.0 & !WAITERS })
     }
 
+    /// The word after `permits` were taken, if nothing stands against it: no flag, no debt, enough there.
+    pub(super) const fn take(self, permits: usize) -> Option<Self> {
+        if self.0 & (CLOSED | WAITERS) == 0 && self.0 as isize >= Self::step(permits) as isize {
+            Some(self.minus(permits))
+        } else {
+            None
+        }
+    }
+
     pub(super) const fn closed(self) -> Self {
         Self(self.0 | CLOSED)
     }
@@ -112,6 +121,11 @@ impl Demand {
 
     pub(super) const fn is_barging(self) -> bool {
         self.max_and_barging & 1 != 0
+    }
+
+    /// Whether it may have something at once although its maximum is not there or somebody waits.
+    pub(super) const fn is_special(self) -> bool {
+        self.max_and_barging != self.min << 1 || self.min == 0
     }
 
     pub(super) const fn min(self) -> usize {
@@ -171,6 +185,16 @@ mod tests {
         assert_eq!(debt.available(), 0);
         assert!(debt.is_closed() && debt.has_waiters());
         assert_eq!(debt.minus(MAX).plus(MAX).plus(MAX), word, "twice the maximum in debt is still exact");
+    }
+
+    #[test]
+    fn taking_wants_enough_permits_and_no_flag_and_no_debt() {
+        assert_eq!(Word::new(3).take(2), Some(Word::new(1)));
+        assert_eq!(Word::new(MAX).take(MAX), Some(Word::new(0)));
+        assert_eq!(Word::new(3).take(4), None);
+        assert_eq!(Word::new(3).with_waiters(true).take(1), None);
+        assert_eq!(Word::new(3).closed().take(0), None);
+        assert_eq!(Word::new(0).minus(1).take(0), None);
     }
 
     #[test]

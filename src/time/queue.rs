@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 
 use super::{Clock, Timer};
 use crate::sync::{DefaultLock, RawLock, const_fn, if_default_lock};
-use crate::wait::batch::{Batch, wake_rounds};
+use crate::wait::batch::wake_rounds;
 use crate::wait::queue::{List, Outcome, Queue};
 use crate::wait::waiting::{Admission, Waitable, Waiting};
 
@@ -331,9 +331,11 @@ impl<L: RawLock> Waitable for TimerQueue<L> {
         newcomer.0 < queued.0
     }
 
-    fn left(&self, _: &mut Sleepers<'_>, _: &mut Batch) -> bool {
+    fn left(&self, _: &mut Sleepers<'_>) -> bool {
         false
     }
+
+    fn serve_on(&self) {}
 
     fn unclaimed(&self, _: Outcome, _: u64) {}
 }

@@ -2,7 +2,7 @@
 
 use core::task::Waker;
 
-use crate::sync::{Panic, hold_panic, resume_panic};
+use crate::sync::{Panic, hold_panic, is_panicking, resume_panic};
 
 /// How many wakers one round takes. It bounds the length of a critical section and the stack that a release needs.
 ///
@@ -25,8 +25,21 @@ pub(crate) struct Batch {
 #[inline]
 pub(crate) fn wake_rounds(round: impl FnMut(&mut Batch) -> bool) {
     let mut rounds = Rounds { round, batch: Batch::new(), more: true };
-    if let Some(panic) = rounds.run() {
+    let panic = rounds.run();
+    // Every waker is gone and no round is left, so there is nothing for the guard to do.
+    core::mem::forget(rounds);
+    if let Some(panic) = panic {
         resume_panic(panic);
+    }
+}
+
+/// Wakes one. A permit may be dropped, and its successor woken, by a panic; a waker that panics then does not end the process.
+#[inline]
+pub(crate) fn wake_one(waker: Waker) {
+    if is_panicking() {
+        let _ = hold_panic(|| waker.wake());
+    } else {
+        waker.wake();
     }
 }
 

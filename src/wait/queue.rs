@@ -10,30 +10,32 @@
 //! # Invariants
 //!
 //! * **Q1** `head`, `state`, `links` and `len` are only touched with the queue's lock held.
-//! * **Q2** A waiter is linked exactly while its phase is [`QUEUED`], and the phase goes to and from `QUEUED` only with the
-//!   lock held.
+//! * **Q2** A waiter is linked exactly while its stage is [`Stage::Waiting`] and its phase is [`QUEUED`], but within a
+//!   critical section. The phase goes to and from `QUEUED` only with the lock held; in the other stages it means nothing.
 //! * **Q3** A linked waiter is pinned and alive. Only [`Waiting`](super::waiting::Waiting) links waiters, always with the
 //!   queue of its own handle, and unlinks them before they go.
 //! * **Q4** `waker` is written by its owner only: without the lock while not linked, with it while linked. Whoever
 //!   resolves a waiter moves the waker out with the lock held, by a read that leaves the bits in place. So the owner may
-//!   compare those bits at any time without the lock, and must not use or drop them once the waiter is resolved. In
-//!   every phase but `QUEUED` the cell owns nothing.
+//!   compare those bits at any time without the lock, and must not use or drop them once the waiter is resolved. A
+//!   cell whose waiter is not linked owns nothing.
 //! * **Q5** Storing an outcome is the last touch of a waiter by anyone but its owner, who may free it from then on.
 //! * **Q6** `entry` is written by the owner while not linked, or by the resolver, with the lock held, before the outcome
 //!   is stored.
 //!
-//! # Phases of a waiter
+//! * **Q7** `stage` is read and written by the owner only.
+//!
+//! # Stages and phases of a waiter
 //!
 //! ```text
-//!          link, or an outcome at once                  resolve (lock held, Release)
-//!   IDLE ───────────────────────────► QUEUED ───────────────────────────────► outcome ≥ FIRST_OUTCOME
-//!    ▲                                  │                                         │
-//!    └────── cancel (lock held) ────────┘                    claimed by its owner ▼
-//!    └────────────────────────────────── restart ◄──────────────────────────── DONE
+//!   Idle ── join ──► Waiting ─────────────────────────────── claimed ──► Done
+//!    ▲                  │  QUEUED ── resolve (lock, Release) ──► outcome  │
+//!    └───── cancel ─────┘     └─ an outcome at once ──────────────▲       │
+//!    └───────────────────────────── restart ◄─────────────────────────────┘
 //! ```
 
+use core::cell::Cell;
 use core::marker::{PhantomData, PhantomPinned};
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 use core::task::Waker;
@@ -41,13 +43,20 @@ use core::task::Waker;
 use super::batch::Batch;
 use crate::sync::{AtomicU8, Ordering, RawLock, UnsafeCell, const_fn, new_lock};
 
-/// Not in the queue, nothing decided.
-pub(super) const IDLE: u8 = 0;
 /// In the queue.
-pub(super) const QUEUED: u8 = 1;
-/// The owner has seen the outcome.
-pub(super) const DONE: u8 = 2;
-const FIRST_OUTCOME: u8 = 3;
+pub(super) const QUEUED: u8 = 0;
+const FIRST_OUTCOME: u8 = 1;
+
+/// Where a wait is, as its owner sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing was asked of the queue yet.
+    Idle,
+    /// It was; the phase says what came of it.
+    Waiting,
+    /// The owner has seen the outcome, or needs none.
+    Done,
+}
 
 /// How a wait ended; what each value means is its owner's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,12 +80,13 @@ pub(crate) struct List<'a, T, S = ()> {
 
 /// What a future that waits has in the queue.
 pub(crate) struct Waiter<T> {
-    links: UnsafeCell<Links<T>>,
+    links: UnsafeCell<MaybeUninit<Links<T>>>,
     waker: UnsafeCell<ManuallyDrop<Option<Waker>>>,
     entry: UnsafeCell<T>,
     /// Of the whole queue while this is its first waiter, else meaningless.
-    len: UnsafeCell<u32>,
+    len: UnsafeCell<MaybeUninit<u32>>,
     phase: AtomicU8,
+    stage: Cell<Stage>,
     /// Higher ranks may be queued ahead of lower ones.
     rank: u8,
     _pinned: PhantomPinned,
@@ -159,7 +169,7 @@ impl<T: Copy, S> List<'_, T, S> {
 
     pub(crate) fn len(&self) -> usize {
         // SAFETY: the head is linked, hence alive (Q3); `len` is ours under the lock (Q1).
-        self.head.map_or(0, |head| unsafe { head.as_ref().len.with(|len| *len) as usize })
+        self.head.map_or(0, |head| unsafe { head.as_ref().len() as usize })
     }
 
     /// The first waiter's entry.
@@ -188,6 +198,26 @@ impl<T: Copy, S> List<'_, T, S> {
     /// If the queue is empty or the batch is full, which callers rule out.
     #[inline]
     pub(crate) fn resolve_front(&mut self, entry: T, outcome: Outcome, batch: &mut Batch) {
+        batch.push(self.take_front(entry, outcome));
+    }
+
+    /// Whether there is exactly one waiter.
+    #[inline]
+    pub(crate) fn is_single(&self) -> bool {
+        // SAFETY: the head is linked, hence alive (Q3); we hold the lock (Q1).
+        self.head.is_some_and(|head| unsafe { head.as_ref().next() } == head)
+    }
+
+    /// Whether `waiter` is the first.
+    #[inline]
+    pub(super) fn is_front(&self, waiter: NonNull<Waiter<T>>) -> bool {
+        *self.head == Some(waiter)
+    }
+
+    /// As [`resolve_front`](Self::resolve_front), and hands the waker out, to be woken once the lock is let go.
+    #[must_use = "a waiter that is resolved has to be woken"]
+    #[inline]
+    pub(crate) fn take_front(&mut self, entry: T, outcome: Outcome) -> Option<Waker> {
         let first = self.head.expect("a waiter to resolve");
         // SAFETY: `first` is linked here, and we hold the lock.
         unsafe { self.unlink(first) };
@@ -198,13 +228,13 @@ impl<T: Copy, S> List<'_, T, S> {
             waiter.entry.with_mut(|slot| *slot = entry);
             waiter.waker.with(|waker| ManuallyDrop::into_inner(waker.read()))
         };
-        batch.push(waker);
         // SAFETY: still alive, see above. The field is reached through the pointer, so that no reference to the whole
         // waiter outlives the store (Q5).
         let phase = unsafe { &(*first.as_ptr()).phase };
         // ORDERING: Release pairs with the Acquire in `Waiter::phase`: who sees the outcome sees the entry, and all
         // that happened before the resolver resolved it.
         phase.store(outcome.phase(), Ordering::Release);
+        waker
     }
 
     /// Links `waiter` behind the last one that it does not overtake, seen from the back.
@@ -220,8 +250,7 @@ impl<T: Copy, S> List<'_, T, S> {
             new.phase.store(QUEUED, Ordering::Relaxed);
             let Some(head) = *self.head else {
                 new.set_links(waiter, waiter);
-                new.len.with_mut(|len| *len = 1);
-                *self.head = Some(waiter);
+                self.set_front(waiter, 1);
                 return;
             };
             let mut next = head;
@@ -232,14 +261,11 @@ impl<T: Copy, S> List<'_, T, S> {
                 next = prev;
                 prev = prev.as_ref().prev();
             }
+            let len = head.as_ref().len() + 1;
             new.set_links(prev, next);
             prev.as_ref().set_next(waiter);
             next.as_ref().set_prev(waiter);
-            let len = head.as_ref().len.with(|len| *len) + 1;
-            if leads {
-                *self.head = Some(waiter);
-            }
-            self.set_len(len);
+            self.set_front(if leads { waiter } else { head }, len);
         }
     }
 
@@ -252,25 +278,25 @@ impl<T: Copy, S> List<'_, T, S> {
         // SAFETY: `waiter` and so its neighbours are linked, hence alive (Q3); we hold the lock (Q1).
         unsafe {
             let (prev, next) = (waiter.as_ref().prev(), waiter.as_ref().next());
-            if next == waiter {
+            let Some(head) = self.head.filter(|_| next != waiter) else {
                 *self.head = None;
                 return;
-            }
-            let len = self.len() as u32 - 1;
+            };
+            let len = head.as_ref().len() - 1;
             prev.as_ref().set_next(next);
             next.as_ref().set_prev(prev);
-            if *self.head == Some(waiter) {
-                *self.head = Some(next);
-            }
-            self.set_len(len);
+            self.set_front(if head == waiter { next } else { head }, len);
         }
     }
 
-    fn set_len(&mut self, new: u32) {
-        if let Some(head) = *self.head {
-            // SAFETY: the head is linked, hence alive (Q3); `len` is ours under the lock (Q1).
-            unsafe { head.as_ref().len.with_mut(|len| *len = new) };
-        }
+    /// # Safety
+    ///
+    /// `front` is linked.
+    #[inline]
+    unsafe fn set_front(&mut self, front: NonNull<Waiter<T>>, new: u32) {
+        *self.head = Some(front);
+        // SAFETY: linked, hence alive (Q3); `len` is ours under the lock (Q1).
+        unsafe { front.as_ref().len.with_mut(|len| _ = (*len).write(new)) };
     }
 }
 
@@ -309,11 +335,12 @@ impl<T: Copy> Waiter<T> {
     const_fn! {
         pub(super) const fn new(entry: T, rank: u8) -> Self {
             Self {
-                links: UnsafeCell::new(Links { prev: NonNull::dangling(), next: NonNull::dangling() }),
+                links: UnsafeCell::new(MaybeUninit::uninit()),
                 waker: UnsafeCell::new(ManuallyDrop::new(None)),
                 entry: UnsafeCell::new(entry),
-                len: UnsafeCell::new(0),
-                phase: AtomicU8::new(IDLE),
+                len: UnsafeCell::new(MaybeUninit::uninit()),
+                phase: AtomicU8::new(QUEUED),
+                stage: Cell::new(Stage::Idle),
                 rank,
                 _pinned: PhantomPinned,
             }
@@ -331,6 +358,16 @@ impl<T: Copy> Waiter<T> {
     pub(super) fn set_phase(&self, phase: u8) {
         // ORDERING: Relaxed. Either the waiter is not linked and nobody else looks, or the lock is held.
         self.phase.store(phase, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn stage(&self) -> Stage {
+        self.stage.get()
+    }
+
+    #[inline]
+    pub(super) fn set_stage(&self, stage: Stage) {
+        self.stage.set(stage);
     }
 
     pub(super) fn rank(&self) -> u8 {
@@ -403,24 +440,33 @@ impl<T: Copy> Waiter<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// This is the first waiter of a queue, whose lock is held (Q1).
+    #[inline]
+    unsafe fn len(&self) -> u32 {
+        // SAFETY: as the caller promises; the length was written when this became the first.
+        self.len.with(|len| unsafe { (*len).assume_init() })
+    }
+
     fn prev(&self) -> NonNull<Self> {
-        // SAFETY: callers hold the lock (Q1).
-        self.links.with(|links| unsafe { (*links).prev })
+        // SAFETY: callers hold the lock (Q1), and a linked waiter's links were written.
+        self.links.with(|links| unsafe { (*links).assume_init_ref().prev })
     }
 
     fn next(&self) -> NonNull<Self> {
-        // SAFETY: callers hold the lock (Q1).
-        self.links.with(|links| unsafe { (*links).next })
+        // SAFETY: callers hold the lock (Q1), and a linked waiter's links were written.
+        self.links.with(|links| unsafe { (*links).assume_init_ref().next })
     }
 
     fn set_prev(&self, prev: NonNull<Self>) {
-        // SAFETY: callers hold the lock (Q1).
-        self.links.with_mut(|links| unsafe { (*links).prev = prev });
+        // SAFETY: callers hold the lock (Q1). The place is written without reading it, for it may be new.
+        self.links.with_mut(|links| unsafe { (&raw mut (*links.cast::<Links<T>>()).prev).write(prev) });
     }
 
     fn set_next(&self, next: NonNull<Self>) {
-        // SAFETY: callers hold the lock (Q1).
-        self.links.with_mut(|links| unsafe { (*links).next = next });
+        // SAFETY: as in `set_prev`.
+        self.links.with_mut(|links| unsafe { (&raw mut (*links.cast::<Links<T>>()).next).write(next) });
     }
 
     fn set_links(&self, prev: NonNull<Self>, next: NonNull<Self>) {

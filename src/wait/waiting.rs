@@ -8,8 +8,7 @@ use core::task::{Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use super::batch::{Batch, wake_rounds};
-use super::queue::{DONE, IDLE, List, Outcome, QUEUED, Queue, Waiter};
+use super::queue::{List, Outcome, QUEUED, Queue, Stage, Waiter};
 use crate::sync::{RawLock, const_fn};
 
 /// Something that can be waited for: it owns a queue and says what happens to waiters that leave it.
@@ -25,9 +24,12 @@ pub(crate) trait Waitable {
     /// Whether a newcomer is queued ahead of one that is there. Entries and ranks as (entry, rank).
     fn overtakes(newcomer: (Self::Entry, u8), queued: (Self::Entry, u8)) -> bool;
 
-    /// A queued waiter was cancelled. Runs with the lock held and resolves whoever can go on now, as far as the batch has
-    /// room; returns whether it wants to be called again, with the lock taken anew.
-    fn left(&self, list: &mut List<'_, Self::Entry, Self::State>, batch: &mut Batch) -> bool;
+    /// A queued waiter left that was the first, so those behind it may go on now. Runs with the lock held, and returns
+    /// whether [`serve_on`](Self::serve_on) has to be called.
+    fn left(&self, list: &mut List<'_, Self::Entry, Self::State>) -> bool;
+
+    /// Resolves whoever can go on now. Runs with no lock held.
+    fn serve_on(&self);
 
     /// A waiter was resolved and cancelled before it looked. Runs with no lock held.
     fn unclaimed(&self, outcome: Outcome, entry: Self::Entry);
@@ -61,7 +63,7 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             // Most waits never began or are over; what follows is for the others.
-            if !matches!(this.waiter.phase(), IDLE | DONE) {
+            if this.waiter.stage() == Stage::Waiting {
                 this.cancel();
             }
         }
@@ -92,13 +94,13 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     /// Whether nothing has been asked of the queue yet.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
-        self.waiter.phase() == IDLE
+        self.waiter.stage() == Stage::Idle
     }
 
     /// Whether the outcome was claimed.
     #[inline]
     pub(crate) fn is_done(&self) -> bool {
-        self.waiter.phase() == DONE
+        self.waiter.stage() == Stage::Done
     }
 
     /// What is asked for, while that is still up to the owner.
@@ -115,8 +117,8 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     /// If it has begun.
     #[inline]
     pub(crate) fn skip(self: Pin<&mut Self>) {
-        assert!(self.is_idle(), "a wait that has begun cannot be skipped");
-        self.waiter.set_phase(DONE);
+        debug_assert!(self.is_idle(), "a wait that has begun cannot be skipped");
+        self.waiter.set_stage(Stage::Done);
     }
 
     pub(crate) fn rank(&self) -> u8 {
@@ -134,6 +136,18 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         self.waiter.set_rank(rank);
     }
 
+    /// What a wait that came out as `expected` got; the wait is over then.
+    #[inline(always)]
+    pub(crate) fn claim(self: Pin<&mut Self>, expected: Outcome) -> Option<W::Entry> {
+        let waiter = self.project().waiter.into_ref().get_ref();
+        if waiter.stage() != Stage::Waiting || waiter.phase() != expected.phase() {
+            return None;
+        }
+        waiter.set_stage(Stage::Done);
+        // SAFETY: resolved, hence not linked (Q2).
+        Some(unsafe { waiter.entry() })
+    }
+
     /// Begins or goes on waiting.
     ///
     /// The first time, `admit` decides with the lock held; it may change the entry.
@@ -143,62 +157,76 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         waker: &Waker,
         admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
     ) -> Poll<(Outcome, W::Entry)> {
-        match self.waiter.phase() {
-            IDLE => self.as_mut().join(Some(waker.clone()), admit),
-            QUEUED => self.as_ref().refresh(waker),
-            _ => {}
+        if self.is_idle() && !self.as_mut().join(Some(waker.clone()), admit) {
+            return Poll::Pending;
+        }
+        let mut phase = self.waiter.phase();
+        if phase == QUEUED {
+            self.as_ref().refresh(waker);
+            phase = self.waiter.phase();
         }
         let waiter = self.project().waiter.into_ref().get_ref();
-        let phase = waiter.phase();
-        let Some(outcome) = Outcome::from_phase(phase) else {
-            debug_assert!(phase == QUEUED, "polled after the outcome was claimed");
-            return Poll::Pending;
-        };
-        waiter.set_phase(DONE);
+        let Some(outcome) = Outcome::from_phase(phase) else { return Poll::Pending };
+        waiter.set_stage(Stage::Done);
         // SAFETY: resolved, hence not linked (Q2).
         Poll::Ready((outcome, unsafe { waiter.entry() }))
     }
 
     /// Begins waiting, with nobody to wake yet if `waker` is `None`. Does nothing unless idle.
+    ///
+    /// Returns whether there is an outcome already.
+    #[inline]
     pub(crate) fn join(
         self: Pin<&mut Self>,
         waker: Option<Waker>,
         admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
-    ) {
+    ) -> bool {
         if !self.is_idle() {
-            return;
+            return false;
         }
-        let this = self.project();
+        let this = self.into_ref().get_ref();
         let handle: &W = this.handle.as_ref().expect("the handle of a wait that is not over");
-        let waiter = this.waiter.into_ref().get_ref();
         // SAFETY: the owner, and not linked.
-        unsafe { waiter.put_waker(waker) };
-        let mut unused = None;
-        handle.queue().with(|list| {
-            // SAFETY: the owner, and not linked.
-            let mut entry = unsafe { waiter.entry() };
-            let admission = admit(handle, list, &mut entry);
-            // SAFETY: as above.
-            unsafe { waiter.set_entry(entry) };
-            match admission {
-                Admission::Queue => {
-                    let newcomer = (entry, waiter.rank());
-                    // SAFETY: pinned, idle and so not linked; drop and `cancel` unlink it, and the handle, which leads
-                    // to this queue, stays until then (Q3). The closure looks at linked waiters with the lock held.
-                    unsafe {
-                        list.link(NonNull::from(waiter), |queued| {
-                            W::overtakes(newcomer, (queued.entry(), queued.rank()))
-                        });
-                    }
+        unsafe { this.waiter.put_waker(waker) };
+        this.waiter.set_stage(Stage::Waiting);
+        // SAFETY: the owner, and not linked. The waiter is pinned, for `self` was.
+        let unused = handle.queue().with(|list| unsafe { this.enter(handle, list, this.waiter.entry(), admit) });
+        unused.is_some()
+    }
+
+    /// Lets `admit` decide about the waiter, with the lock held. If it need not wait, its waker comes back.
+    ///
+    /// # Safety
+    ///
+    /// `self` is pinned and the wait is under way, but the waiter is not linked. `list` is that of the handle.
+    #[inline]
+    unsafe fn enter(
+        &self,
+        handle: &W,
+        list: &mut List<'_, W::Entry, W::State>,
+        mut entry: W::Entry,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
+    ) -> Option<Option<Waker>> {
+        let waiter = &self.waiter;
+        let admission = admit(handle, list, &mut entry);
+        // SAFETY: the owner, and not linked.
+        unsafe { waiter.set_entry(entry) };
+        match admission {
+            Admission::Queue => {
+                let newcomer = (entry, waiter.rank());
+                // SAFETY: pinned and not linked; drop and `cancel` unlink it, and the handle, which leads to this queue,
+                // stays until then (Q3). The closure looks at linked waiters with the lock held.
+                unsafe {
+                    list.link(NonNull::from(waiter), |queued| W::overtakes(newcomer, (queued.entry(), queued.rank())));
                 }
-                Admission::Now(outcome) => {
-                    // SAFETY: the owner, and not linked.
-                    unused = unsafe { waiter.replace_waker(None) };
-                    waiter.set_phase(outcome.phase());
-                }
+                None
             }
-        });
-        drop(unused);
+            Admission::Now(outcome) => {
+                waiter.set_phase(outcome.phase());
+                // SAFETY: the owner, not linked, and not resolved by anyone else.
+                Some(unsafe { waiter.replace_waker(None) })
+            }
+        }
     }
 
     /// Stores a newer waker if it is another task's.
@@ -227,31 +255,34 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         let Some(handle) = this.handle.as_ref() else { return };
         let handle: &W = handle;
         let waiter = this.waiter.into_ref().get_ref();
-        if waiter.phase() == QUEUED {
-            let mut waker = None;
-            let mut left = false;
-            wake_rounds(|batch| {
-                handle.queue().with(|list| {
-                    if !left {
-                        if waiter.phase() != QUEUED {
-                            return false;
-                        }
-                        // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner, not resolved.
-                        waker = unsafe {
-                            list.unlink(NonNull::from(waiter));
-                            waiter.replace_waker(None)
-                        };
-                        waiter.set_phase(IDLE);
-                        left = true;
-                    }
-                    handle.left(list, batch)
-                })
-            });
-            drop(waker);
+        let under_way = waiter.stage() == Stage::Waiting;
+        waiter.set_stage(Stage::Idle);
+        if !under_way {
+            return;
         }
-        let phase = waiter.phase();
-        waiter.set_phase(IDLE);
-        if let Some(outcome) = Outcome::from_phase(phase) {
+        let mut waker = None;
+        let mut serve_on = false;
+        let left = waiter.phase() == QUEUED
+            && handle.queue().with(|list| {
+                if waiter.phase() != QUEUED {
+                    return false;
+                }
+                let here = NonNull::from(waiter);
+                let was_first = list.is_front(here);
+                // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner, not resolved.
+                waker = unsafe {
+                    list.unlink(here);
+                    waiter.replace_waker(None)
+                };
+                // Nobody but the first keeps others waiting.
+                serve_on = was_first && handle.left(list);
+                true
+            });
+        if serve_on {
+            handle.serve_on();
+        }
+        drop(waker);
+        if let Some(outcome) = Outcome::from_phase(waiter.phase()).filter(|_| !left) {
             // SAFETY: resolved, hence not linked (Q2).
             handle.unclaimed(outcome, unsafe { waiter.entry() });
         }
@@ -266,42 +297,26 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         entry: W::Entry,
         admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
     ) {
-        if self.waiter.phase() != QUEUED {
+        let this = self.as_ref().get_ref();
+        let waiter = &this.waiter;
+        if waiter.stage() != Stage::Waiting || waiter.phase() != QUEUED {
             return self.restart(None, entry);
         }
-        let this = self.as_ref().get_ref();
         let handle: &W = this.handle.as_ref().expect("the handle of a wait that is not over");
-        let waiter = &this.waiter;
         let mut woken = None;
         let requeued = handle.queue().with(|list| {
             if waiter.phase() != QUEUED {
                 return false;
             }
-            // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner.
-            unsafe { list.unlink(NonNull::from(waiter)) };
-            let mut entry = entry;
-            let admission = admit(handle, list, &mut entry);
-            // SAFETY: the owner, and not linked since the line above.
-            unsafe { waiter.set_entry(entry) };
-            match admission {
-                Admission::Queue => {
-                    let newcomer = (entry, waiter.rank());
-                    // SAFETY: as in `join`.
-                    unsafe {
-                        list.link(NonNull::from(waiter), |queued| {
-                            W::overtakes(newcomer, (queued.entry(), queued.rank()))
-                        });
-                    }
-                }
-                Admission::Now(outcome) => {
-                    // SAFETY: the owner, not linked, and not resolved by anyone else.
-                    woken = unsafe { waiter.replace_waker(None) };
-                    waiter.set_phase(outcome.phase());
-                }
-            }
+            // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner. After that it is not linked, and
+            // it is pinned, for `self` is.
+            woken = unsafe {
+                list.unlink(NonNull::from(waiter));
+                this.enter(handle, list, entry, admit)
+            };
             true
         });
-        if let Some(waker) = woken {
+        if let Some(Some(waker)) = woken {
             waker.wake();
         }
         if !requeued {
@@ -323,17 +338,17 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         assert!(this.handle.is_some(), "a wait needs a handle");
         // SAFETY: the owner, and not linked.
         unsafe { this.waiter.set_entry(entry) };
-        this.waiter.set_phase(IDLE);
+        this.waiter.set_stage(Stage::Idle);
     }
 }
 
 impl<H: Deref<Target = W>, W: Waitable> fmt::Debug for Waiting<H, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.waiter.phase() {
-            IDLE => "idle",
-            QUEUED => "queued",
-            DONE => "done",
-            _ => "resolved",
+        f.write_str(match self.waiter.stage() {
+            Stage::Idle => "idle",
+            Stage::Waiting if self.waiter.phase() == QUEUED => "queued",
+            Stage::Waiting => "resolved",
+            Stage::Done => "done",
         })
     }
 }
