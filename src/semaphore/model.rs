@@ -407,9 +407,10 @@ fn model_the_last_waiter_to_be_served_takes_the_flag_along() {
         let mut next = alloc::boxed::Box::pin(semaphore.acquire());
         next.as_mut().enroll();
         let releases = spawn(&semaphore, |semaphore| semaphore.add_permits(1));
-        drop(block_on(next).unwrap());
+        let served = block_on(next).unwrap();
         releases.join().unwrap();
         assert!(!semaphore.engine.word().has_waiters());
+        drop(served);
         assert_eq!(semaphore.available_permits(), 1);
     });
 }
