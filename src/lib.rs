@@ -26,7 +26,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | the system's mutex as [`DefaultLock`], blocking forms, `ThreadTimer`; implies `alloc` |
-//! | `alloc` | by `std` | owned permits, the fan-out |
+//! | `alloc` | by `std` | the fan-out; owned permits, where the target has compare-and-swap (they need an `Arc`) |
 //! | `critical-section` | | [`DefaultLock`] without `std`: critical sections, safe in interrupts |
 //! | `portable-atomic` | | targets without compare-and-swap; the application picks the backend |
 //! | `tokio`, `async-io`, `futures-timer`, `embassy-time` | | that runtime's timer |
