@@ -32,6 +32,8 @@
 //! | `tokio`, `async-io`, `futures-timer`, `embassy-time` | | that runtime's timer |
 //! | `defmt` | | `defmt::Format` for errors |
 #![no_std]
+// The maps above name things that are not there without `alloc`.
+#![cfg_attr(not(feature = "alloc"), allow(rustdoc::broken_intra_doc_links))]
 // Of the library only: examples and tests are programs, and have std.
 #![deny(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
 
