@@ -12,6 +12,8 @@
 //! | ... with the results in the order of the input, and a bound on what piles up | [`FanOut::ordered`], [`FanOut::window`] |
 //! | to give up after a while, or at an instant | [`DeadlineExt::timeout`], [`DeadlineExt::deadline`] |
 //! | to give up when something else happens | [`DeadlineExt::until`] |
+//! | to do something when it takes long, and go on | [`DeadlineExt::on_elapsed`] |
+//! | a stream to end in time, or each of its items to come in time | [`DeadlineStreamExt`] |
 //! | a timer | one of [`time`] |
 //!
 //! # What the crate never does
@@ -58,7 +60,7 @@ pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
-pub use time::{DeadlineExt, Elapsed};
+pub use time::{DeadlineExt, DeadlineStreamExt, Elapsed};
 
 /// The README's example, compiled and run with the doc tests.
 #[cfg(all(doctest, feature = "std"))]

@@ -42,10 +42,13 @@ mod deadline;
 mod elapsed;
 mod ext;
 mod fn_timer;
+mod item_timeout;
 mod manual;
+mod on_elapsed;
 mod queue;
 #[cfg(feature = "std")]
 mod std_clock;
+mod stream_deadline;
 #[cfg(all(feature = "std", not(tollgate_loom)))]
 mod thread;
 mod until;
@@ -53,14 +56,17 @@ mod until;
 pub use clock::{Clock, Timer};
 pub use deadline::Deadline;
 pub use elapsed::Elapsed;
-pub use ext::DeadlineExt;
+pub use ext::{DeadlineExt, DeadlineStreamExt};
 pub use fn_timer::FnTimer;
+pub use item_timeout::ItemTimeout;
 pub use manual::ManualClock;
+pub use on_elapsed::OnElapsed;
 pub use queue::{QueueSleep, TimerQueue};
 #[cfg(feature = "std")]
 pub use std_clock::StdClock;
 #[cfg(any(feature = "async-io", feature = "futures-timer"))]
 pub(crate) use std_clock::std_clock;
+pub use stream_deadline::StreamDeadline;
 #[cfg(all(feature = "std", not(tollgate_loom)))]
 pub use thread::ThreadTimer;
 pub use until::Until;

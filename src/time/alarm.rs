@@ -6,11 +6,12 @@
 //!     │                  ▲  ◄──────────────────────  │
 //!     └──► Never         │      late enough, or early twice in one poll
 //!   any ── clear ──► Never       any ── reset ──► At, or Armed in place        any ── finish ──► Over
+//!                                any ── restart ──► After
 //! ```
 
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -65,10 +66,7 @@ impl<T: Timer> Alarm<T> {
 
     /// The instant, if it is fixed and there is one.
     pub(super) fn instant(&self) -> Option<T::Instant> {
-        match &self.stage {
-            Stage::At { at } | Stage::Armed { at, .. } => Some(*at),
-            Stage::After { .. } | Stage::Never | Stage::Over => None,
-        }
+        self.stage.instant()
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -78,14 +76,33 @@ impl<T: Timer> Alarm<T> {
     /// Reads the clock, and looks at the timer only if the instant is still to come.
     ///
     /// Ready leaves no sleep behind. Pending means that the task will be woken at the instant, if there is one.
-    pub(super) fn poll_elapsed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_elapsed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.as_mut().is_past() { Poll::Ready(()) } else { self.poll_sleep(cx) }
+    }
+
+    /// Whether the clock has reached the instant. The timer is not asked, and no sleep is left behind if it has.
+    pub(super) fn is_past(self: Pin<&mut Self>) -> bool {
         let mut this = self.project();
-        let Some((at, now)) = this.stage.as_mut().fix(this.timer) else { return Poll::Pending };
-        if now >= at || this.stage.as_mut().poll_sleep(this.timer, at, cx).is_ready() {
+        let Some((at, now)) = this.stage.as_mut().fix(this.timer) else { return false };
+        let past = now >= at;
+        if past {
             this.stage.set(Stage::At { at });
-            return Poll::Ready(());
         }
-        Poll::Pending
+        past
+    }
+
+    /// As [`poll_elapsed`](Self::poll_elapsed) just after [`is_past`](Self::is_past) has said no.
+    pub(super) fn poll_sleep(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let Some(at) = this.stage.instant() else { return Poll::Pending };
+        ready!(this.stage.as_mut().poll_sleep(this.timer, at, cx));
+        this.stage.set(Stage::At { at });
+        Poll::Ready(())
+    }
+
+    /// Counts `duration` from the next poll that asks.
+    pub(super) fn restart(self: Pin<&mut Self>, duration: Duration) {
+        self.project().stage.set(Stage::After { duration });
     }
 
     /// Ends it: no more sleep, and never elapsed.
@@ -145,6 +162,13 @@ impl<T: Timer> fmt::Debug for Alarm<T> {
 // === impl Stage ===
 
 impl<T: Timer> Stage<T> {
+    fn instant(&self) -> Option<T::Instant> {
+        match self {
+            Self::At { at } | Self::Armed { at, .. } => Some(*at),
+            Self::After { .. } | Self::Never | Self::Over => None,
+        }
+    }
+
     /// The instant and the time now, unless there is nothing to wait for. A duration is counted from here.
     fn fix(mut self: Pin<&mut Self>, timer: &T) -> Option<(T::Instant, T::Instant)> {
         match self.as_mut().project() {
