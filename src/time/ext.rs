@@ -105,6 +105,7 @@ impl<F: Future + ?Sized> DeadlineExt for F {}
 /// Limits for any stream: for each of its items, or for the whole of it.
 ///
 /// ```
+/// use core::pin::pin;
 /// use core::time::Duration;
 /// use futures_lite::{StreamExt, future::block_on, stream};
 /// use tollgate::DeadlineStreamExt;
@@ -114,7 +115,7 @@ impl<F: Future + ?Sized> DeadlineExt for F {}
 /// let stuck = stream::iter([1, 2]).chain(stream::pending()).item_timeout(&clock, Duration::ZERO);
 /// assert_eq!(block_on(stuck.collect::<Vec<_>>()), [Ok(1), Ok(2), Err(Elapsed)]);
 ///
-/// let mut hot = stream::repeat(1).stream_deadline(&clock, Duration::from_secs(1));
+/// let mut hot = pin!(stream::repeat(1).stream_deadline(&clock, Duration::from_secs(1)));
 /// assert_eq!(block_on(hot.next()), Some(Ok(1)));
 /// clock.advance(Duration::from_secs(1));
 /// assert_eq!(block_on(hot.next()), Some(Err(Elapsed)));

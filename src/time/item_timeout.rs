@@ -57,13 +57,14 @@ impl<S, T: Timer> ItemTimeout<S, T> {
     /// With a duration of zero, whoever asks on gets an error whenever the stream is pending.
     ///
     /// ```
+    /// use core::pin::pin;
     /// use core::time::Duration;
     /// use futures_lite::{StreamExt, future::block_on, stream};
     /// use tollgate::DeadlineStreamExt;
     /// use tollgate::time::{Elapsed, ManualClock};
     ///
     /// let clock = ManualClock::new();
-    /// let mut patient = stream::pending::<()>().item_timeout(&clock, Duration::ZERO).repeating();
+    /// let mut patient = pin!(stream::pending::<()>().item_timeout(&clock, Duration::ZERO).repeating());
     /// for _ in 0..3 {
     ///     assert_eq!(block_on(patient.next()), Some(Err(Elapsed)));
     /// }
