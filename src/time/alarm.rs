@@ -16,7 +16,7 @@ use core::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use super::Timer;
+use super::{Elapsed, Timer};
 
 pin_project! {
     /// A deadline, its timer, and the timer's sleep while one is needed.
@@ -77,25 +77,30 @@ impl<T: Timer> Alarm<T> {
     ///
     /// Ready leaves no sleep behind. Pending means that the task will be woken at the instant, if there is one.
     pub(super) fn poll_elapsed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.as_mut().is_past() { Poll::Ready(()) } else { self.poll_sleep(cx) }
-    }
-
-    /// Whether the clock has reached the instant. The timer is not asked, and no sleep is left behind if it has.
-    pub(super) fn is_past(self: Pin<&mut Self>) -> bool {
-        let mut this = self.project();
-        let Some((at, now)) = this.stage.as_mut().fix(this.timer) else { return false };
-        let past = now >= at;
-        if past {
-            this.stage.set(Stage::At { at });
+        match self.as_mut().look() {
+            Ok(now) => self.poll_sleep(now, cx),
+            Err(Elapsed) => Poll::Ready(()),
         }
-        past
     }
 
-    /// As [`poll_elapsed`](Self::poll_elapsed) just after [`is_past`](Self::is_past) has said no.
-    pub(super) fn poll_sleep(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads the clock, and returns the time if there is an instant and it is still to come. The timer is not asked, and
+    /// no sleep is left behind after an error.
+    pub(super) fn look(self: Pin<&mut Self>) -> Result<Option<T::Instant>, Elapsed> {
+        let mut this = self.project();
+        match this.stage.as_mut().fix(this.timer) {
+            Some((at, now)) if now >= at => {
+                this.stage.set(Stage::At { at });
+                Err(Elapsed)
+            }
+            fixed => Ok(fixed.map(|(_, now)| now)),
+        }
+    }
+
+    /// Asks the timer alone, after [`look`](Self::look). `now` is the time if it was read just now.
+    pub(super) fn poll_sleep(self: Pin<&mut Self>, now: Option<T::Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let Some(at) = this.stage.instant() else { return Poll::Pending };
-        ready!(this.stage.as_mut().poll_sleep(this.timer, at, cx));
+        ready!(this.stage.as_mut().poll_sleep(this.timer, at, now, cx));
         this.stage.set(Stage::At { at });
         Poll::Ready(())
     }
@@ -191,9 +196,16 @@ impl<T: Timer> Stage<T> {
     }
 
     /// Sleeps until `at`. Ready means that the clock says so, not only the timer.
-    fn poll_sleep(mut self: Pin<&mut Self>, timer: &T, at: T::Instant, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_sleep(
+        mut self: Pin<&mut Self>,
+        timer: &T,
+        at: T::Instant,
+        now: Option<T::Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         if let Self::At { .. } = *self {
-            self.set(Self::Armed { at, sleep: timer.sleep_until(at) });
+            let sleep = now.map_or_else(|| timer.sleep_until(at), |now| timer.sleep_from(now, at));
+            self.set(Self::Armed { at, sleep });
         }
         let StageProj::Armed { mut sleep, .. } = self.as_mut().project() else { return Poll::Pending };
         if sleep.as_mut().poll(cx).is_pending() {

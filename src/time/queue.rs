@@ -30,6 +30,11 @@ pub(super) const NEVER: u64 = u64::MAX;
 
 const FIRED: Outcome = Outcome::new(0);
 
+/// Ranks say nothing of a sleep's place, so they say whether its first poll looks at the clock, to be ready at once if the time
+/// has come meanwhile. Who has just read it can do without: the driver comes then, for it has been told.
+const CLOCK_NOT_READ: u8 = 0;
+const CLOCK_READ: u8 = 1;
+
 /// How many pairs of sleeps one critical section compares. One in model builds, to see what comes between two.
 const PAIRS: usize = if cfg!(any(test, tollgate_loom)) { 1 } else { 32 };
 
@@ -236,7 +241,7 @@ impl<L: RawLock> TimerQueue<L> {
 
     /// A sleep that ends at `at`, and never if that is `u64::MAX`.
     pub fn sleep_until(&self, at: u64) -> QueueSleep<'_, L> {
-        QueueSleep { waiting: Waiting::new(self, at, 0) }
+        QueueSleep { waiting: Waiting::new(self, at, CLOCK_NOT_READ) }
     }
 
     /// A sleep that ends `duration` after this call.
@@ -329,6 +334,10 @@ impl<'q, L: RawLock> Timer for &'q TimerQueue<L> {
         TimerQueue::sleep_until(self, at)
     }
 
+    fn sleep_from(&self, _: u64, at: u64) -> QueueSleep<'q, L> {
+        QueueSleep { waiting: Waiting::new(self, at, CLOCK_READ) }
+    }
+
     fn reset(&self, sleep: Pin<&mut QueueSleep<'q, L>>, at: u64) {
         sleep.reset(at);
     }
@@ -393,7 +402,7 @@ impl<L: RawLock> Future for QueueSleep<'_, L> {
             if at == NEVER {
                 return Poll::Pending;
             }
-            now = queue.clock.map_or(0, |clock| clock());
+            now = queue.clock.filter(|_| waiting.rank() != CLOCK_READ).map_or(0, |clock| clock());
         }
         let (mut end, mut earlier) = (NEVER, false);
         let polled = waiting.poll(cx.waker(), |_, list, at| {

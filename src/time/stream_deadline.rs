@@ -98,15 +98,15 @@ impl<S: Stream, T: Timer> Stream for StreamDeadline<S, T> {
         if this.alarm.is_over() {
             return Poll::Ready(None);
         }
-        if !this.alarm.as_mut().is_past() {
+        if this.alarm.as_mut().look().is_ok() {
             match this.inner.poll_next(cx) {
                 Poll::Ready(Some(item)) => return Poll::Ready(Some(Ok(item))),
                 Poll::Ready(None) => {
                     this.alarm.finish();
                     return Poll::Ready(None);
                 }
-                // The clock was read just now, so only the timer is asked.
-                Poll::Pending => ready!(this.alarm.as_mut().poll_sleep(cx)),
+                // The clock was read before the stream was polled, so only the timer is asked.
+                Poll::Pending => ready!(this.alarm.as_mut().poll_sleep(None, cx)),
             }
         }
         this.alarm.finish();
