@@ -73,6 +73,86 @@ fn model_sleeps_that_end_together_are_woken_over_several_rounds() {
     });
 }
 
+/// Says who was woken, in a log that loom does not see and need not.
+struct Name {
+    name: u64,
+    log: Shared<std::sync::Mutex<std::vec::Vec<u64>>>,
+}
+
+impl Wake for Name {
+    fn wake(self: Shared<Self>) {
+        self.log.lock().unwrap().push(self.name);
+    }
+}
+
+/// All orders of five.
+fn orders() -> impl Iterator<Item = [u64; 5]> {
+    (0..120).map(|n| {
+        let (mut rest, mut n) = (std::vec![1, 2, 3, 4, 5], n);
+        core::array::from_fn(|taken| {
+            let left = 5 - taken;
+            let next = rest.remove(n % left);
+            n /= left;
+            next
+        })
+    })
+}
+
+#[test]
+fn model_sleeps_end_in_turn_whoever_leaves() {
+    // Whether somebody asks for the first before the one leaves, who is then child or parent, first or last of several.
+    for (order, asks) in orders().flat_map(|order| [(order, false), (order, true)]) {
+        check(1, move || {
+            for leaves in 0..5 {
+                let queue = TimerQueue::new();
+                let log = Shared::default();
+                let mut sleeps: std::vec::Vec<_> = order
+                    .iter()
+                    .map(|at| {
+                        let waker = Waker::from(Shared::new(Name { name: *at, log: Shared::clone(&log) }));
+                        // The third and the fourth end together: then the one that came first goes first.
+                        let mut sleep = std::boxed::Box::pin(queue.sleep_until(if *at == 4 { 3 } else { *at }));
+                        assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+                        sleep
+                    })
+                    .collect();
+                assert!(!asks || queue.next_deadline() == Some(1));
+                drop(sleeps.remove(leaves));
+                let mut left: std::vec::Vec<_> = order.into_iter().filter(|at| *at != order[leaves]).collect();
+                left.sort_by_key(|at| if *at == 4 { 3 } else { *at });
+                queue.advance(2);
+                assert_eq!(queue.sleepers(), left.iter().filter(|at| **at > 2).count());
+                queue.advance(9);
+                assert_eq!(*log.lock().unwrap(), left, "{order:?} without {}", order[leaves]);
+            }
+        });
+    }
+}
+
+#[test]
+fn model_sleeps_come_and_go_while_the_driver_looks_for_the_first() {
+    check(2, || {
+        let queue = Arc::new(TimerQueue::new());
+        let (count, waker) = Count::new();
+        let mut cx = Context::from_waker(&waker);
+        let (mut late, mut soon) = (pin!(queue.sleep_until(9)), pin!(queue.sleep_until(3)));
+        let mut leaves = std::boxed::Box::pin(queue.sleep_until(8));
+        for sleep in [late.as_mut(), leaves.as_mut(), soon.as_mut()] {
+            assert!(sleep.poll(&mut cx).is_pending());
+        }
+        let driver = spawn(&queue, |queue| {
+            queue.advance(5);
+        });
+        drop(leaves);
+        let mut new = pin!(queue.sleep_until(4));
+        let in_time = new.as_mut().poll(&mut cx).is_pending();
+        driver.join().unwrap();
+        assert_eq!(count.get(), 1 + usize::from(in_time), "or else it need not wait");
+        assert_eq!((queue.sleepers(), queue.next_deadline()), (1, Some(9)));
+        assert!(poll_once(soon).is_ready() && poll_once(new).is_ready() && poll_once(late).is_pending());
+    });
+}
+
 #[test]
 fn model_a_sleep_dropped_as_it_ends_leaves_the_others() {
     check(3, || {
