@@ -26,12 +26,14 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | the system's mutex as [`DefaultLock`], blocking forms, `ThreadTimer`; implies `alloc` |
-//! | `alloc` | by `std` | owned permits, the fan-out |
+//! | `alloc` | by `std` | the fan-out; owned permits, where the target has compare-and-swap (they need an `Arc`) |
 //! | `critical-section` | | [`DefaultLock`] without `std`: critical sections, safe in interrupts |
 //! | `portable-atomic` | | targets without compare-and-swap; the application picks the backend |
 //! | `tokio`, `async-io`, `futures-timer`, `embassy-time` | | that runtime's timer |
 //! | `defmt` | | `defmt::Format` for errors |
 #![no_std]
+// The maps above name things that are not there without `alloc`.
+#![cfg_attr(not(feature = "alloc"), allow(rustdoc::broken_intra_doc_links))]
 // Of the library only: examples and tests are programs, and have std.
 #![deny(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
 

@@ -1,5 +1,6 @@
 //! Times, allocations and instructions of tollgate and of its peers, side by side. See `README.md`.
 
+mod fan_out;
 mod harness;
 mod polling;
 mod semaphore;
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), String> {
-    let scenarios = semaphore::scenarios();
+    let scenarios: Vec<_> = semaphore::scenarios().into_iter().chain(fan_out::scenarios()).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--help" | "-h"] => println!("{USAGE}"),
         ["--list"] => {

@@ -384,3 +384,51 @@ fn model_nobody_overtakes_the_queue() {
         assert_eq!(semaphore.available_permits(), 2);
     });
 }
+
+#[test]
+fn model_the_last_waiter_to_leave_takes_the_flag_along() {
+    check(3, || {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let mut large = alloc::boxed::Box::pin(semaphore.acquire_many(3));
+        large.as_mut().enroll();
+        let other = spawn(&semaphore, |semaphore| drop(semaphore.try_acquire_barging()));
+        drop(large);
+        assert!(!semaphore.engine.word().has_waiters());
+        other.join().unwrap();
+        assert!(semaphore.try_acquire().is_ok());
+    });
+}
+
+#[test]
+fn model_the_last_waiter_to_be_served_takes_the_flag_along() {
+    check(3, || {
+        let semaphore = Arc::new(Semaphore::new(1));
+        acquire(&semaphore, 1).unwrap().forget();
+        let mut next = alloc::boxed::Box::pin(semaphore.acquire());
+        next.as_mut().enroll();
+        let releases = spawn(&semaphore, |semaphore| semaphore.add_permits(1));
+        let served = block_on(next).unwrap();
+        releases.join().unwrap();
+        assert!(!semaphore.engine.word().has_waiters());
+        drop(served);
+        assert_eq!(semaphore.available_permits(), 1);
+    });
+}
+
+#[test]
+fn model_a_release_pays_the_debt_before_it_serves() {
+    check(3, || {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let permit = acquire(&semaphore, 1).unwrap();
+        semaphore.reduce_permits(1);
+        let mut next = alloc::boxed::Box::pin(semaphore.acquire());
+        next.as_mut().enroll();
+        let other = spawn(&semaphore, |semaphore| drop(semaphore.try_acquire_barging()));
+        drop(permit);
+        other.join().unwrap();
+        assert!(next.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        semaphore.add_permits(1);
+        drop(block_on(next).unwrap());
+        assert_eq!(semaphore.available_permits(), 1);
+    });
+}

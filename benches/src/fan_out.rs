@@ -1,0 +1,136 @@
+//! Fan-out of a stream: each scenario drives the same futures through each crate's own adaptor.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use futures_buffered::BufferedStreamExt;
+use futures_core::Stream;
+use futures_util::StreamExt;
+use tollgate::FanOutExt;
+
+use crate::harness::Scenario;
+use crate::polling::waker;
+
+pub fn scenarios() -> Vec<Scenario> {
+    let mut all = Vec::new();
+    for width in [1, 8, 64, 1000] {
+        all.push(ready(width));
+        all.push(woken(width));
+    }
+    all.push(ordered_woken(64));
+    all
+}
+
+/// Adds a row for each way to run a stream of `$source(iters)` futures, `$width` at once, to its end.
+macro_rules! rows {
+    ($scenario:expr, $drive:ident, $width:expr, $source:expr, $($name:literal => |$stream:ident| $adapt:expr),+ $(,)?) => {{
+        let mut scenario = $scenario;
+        let width: usize = $width;
+        $(scenario = scenario.peer($name, move || {
+            move |iters| {
+                let (world, $stream) = $source(iters);
+                $drive(&world, $adapt(width));
+            }
+        });)+
+        scenario
+    }};
+}
+
+/// Futures that are ready at once.
+fn ready(width: usize) -> Scenario {
+    let scenario =
+        Scenario::new(format!("fan-out/ready-{width}"), "items whose future is ready at once, unordered").goal(0.6);
+    let source = |iters| ((), futures_util::stream::iter(0..iters).map(std::future::ready));
+    rows!(scenario, drain, width, source,
+        "tollgate" => |stream| |width| stream.fan_out(width),
+        "futures-util" => |stream| |width| stream.buffer_unordered(width),
+        "futures-buffered" => |stream| |width| stream.buffered_unordered(width),
+    )
+}
+
+/// Futures that wait, and are woken one a poll, the longest waiting first.
+fn woken(width: usize) -> Scenario {
+    let scenario =
+        Scenario::new(format!("fan-out/woken-{width}"), "items woken one by one from outside, unordered").goal(0.7);
+    rows!(scenario, wake_and_drain, width, waiting,
+        "tollgate" => |stream| |width| stream.fan_out(width),
+        "futures-util" => |stream| |width| stream.buffer_unordered(width),
+        "futures-buffered" => |stream| |width| stream.buffered_unordered(width),
+    )
+}
+
+/// The same with results in the order of the input.
+fn ordered_woken(width: usize) -> Scenario {
+    let scenario =
+        Scenario::new(format!("fan-out/ordered-woken-{width}"), "items woken one by one from outside, ordered")
+            .goal(0.7);
+    rows!(scenario, wake_and_drain, width, waiting,
+        "tollgate" => |stream| |width| stream.fan_out(width).ordered(),
+        "futures-util" => |stream| |width| stream.buffered(width),
+        "futures-buffered" => |stream| |width| stream.buffered_ordered(width),
+    )
+}
+
+/// Whoever waits, in turn.
+type World = Rc<RefCell<VecDeque<Waker>>>;
+
+/// A future that leaves its waker with the world and is ready when it is polled again.
+struct Waits {
+    world: World,
+    left: bool,
+}
+
+impl Future for Waits {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.left {
+            return Poll::Ready(());
+        }
+        self.left = true;
+        self.world.borrow_mut().push_back(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+fn waiting(iters: u64) -> (World, impl Stream<Item = Waits>) {
+    let world = World::default();
+    let theirs = world.clone();
+    (world, futures_util::stream::iter(0..iters).map(move |_| Waits { world: theirs.clone(), left: false }))
+}
+
+fn drain<T>(_world: &(), stream: impl Stream<Item = T>) {
+    let mut stream = std::pin::pin!(stream);
+    let waker = waker();
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match stream.as_mut().poll_next(&mut context) {
+            Poll::Ready(Some(item)) => drop(std::hint::black_box(item)),
+            Poll::Ready(None) => return,
+            // It wanted a rest, and has woken itself.
+            Poll::Pending => {}
+        }
+    }
+}
+
+fn wake_and_drain<T>(world: &World, stream: impl Stream<Item = T>) {
+    let mut stream = std::pin::pin!(stream);
+    let waker = waker();
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match stream.as_mut().poll_next(&mut context) {
+            Poll::Ready(Some(item)) => drop(std::hint::black_box(item)),
+            Poll::Ready(None) => return,
+            Poll::Pending => {
+                let next = world.borrow_mut().pop_front();
+                if let Some(waker) = next {
+                    waker.wake();
+                }
+            }
+        }
+    }
+}
