@@ -259,8 +259,8 @@ fn bits_that_the_last_stream_left_do_not_swallow_wakes() {
         let mut outputs = through(&new).fan_out_inline::<100>().wake_table(&TABLE);
         let (wakes, waker) = Wakes::new();
         assert!(poll(&mut outputs, &waker).is_pending());
-        for n in 0..100 {
-            new[n].open();
+        for (n, gate) in new.iter().enumerate() {
+            gate.open();
             assert_eq!(wakes.take(), 1, "slot {n} after {woken:?}");
             assert_eq!(poll(&mut outputs, &waker), Poll::Ready(Some(n)));
             let _ = poll(&mut outputs, &waker);
