@@ -10,7 +10,11 @@ use crate::sync::model::{Arc, block_on, check, thread};
 
 /// Lives as long as a static would, for loom cannot make one.
 fn table<const W: usize>() -> &'static WakeTable<W> {
-    Box::leak(Box::new(WakeTable::new()))
+    // Kept where a leak checker sees it: tables live for ever, and a static cannot be made under loom.
+    static KEPT: std::sync::Mutex<alloc::vec::Vec<usize>> = std::sync::Mutex::new(alloc::vec::Vec::new());
+    let table = Box::leak(Box::new(WakeTable::new()));
+    KEPT.lock().unwrap().push((&raw const *table).expose_provenance());
+    table
 }
 
 impl<const W: usize> Tabled<W> {
