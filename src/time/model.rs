@@ -5,8 +5,11 @@
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
+use alloc::boxed::Box;
 use alloc::sync::Arc as Shared;
 use alloc::task::Wake;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use super::queue::{QueueSleep, TimerQueue};
 use super::{Clock, DeadlineExt, Elapsed, FnTimer};
@@ -76,7 +79,7 @@ fn model_sleeps_that_end_together_are_woken_over_several_rounds() {
 /// Says who was woken, in a log that loom does not see and need not.
 struct Name {
     name: u64,
-    log: Shared<std::sync::Mutex<std::vec::Vec<u64>>>,
+    log: Shared<std::sync::Mutex<Vec<u64>>>,
 }
 
 impl Wake for Name {
@@ -88,7 +91,7 @@ impl Wake for Name {
 /// All orders of four.
 fn orders() -> impl Iterator<Item = [u64; 4]> {
     (0..24).map(|n| {
-        let (mut rest, mut n) = (std::vec![1, 2, 3, 4], n);
+        let (mut rest, mut n) = (vec![1, 2, 3, 4], n);
         core::array::from_fn(|taken| {
             let left = 4 - taken;
             let next = rest.remove(n % left);
@@ -107,11 +110,11 @@ fn end(name: u64) -> u64 {
 fn two_leave(order: [u64; 4], asks: bool, leave: [u64; 2]) {
     let queue = TimerQueue::new();
     let log = Shared::default();
-    let mut sleeps: std::vec::Vec<_> = order
+    let mut sleeps: Vec<_> = order
         .iter()
         .map(|name| {
             let waker = Waker::from(Shared::new(Name { name: *name, log: Shared::clone(&log) }));
-            let mut sleep = std::boxed::Box::pin(queue.sleep_until(end(*name)));
+            let mut sleep = Box::pin(queue.sleep_until(end(*name)));
             assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
             Some(sleep)
         })
@@ -121,7 +124,7 @@ fn two_leave(order: [u64; 4], asks: bool, leave: [u64; 2]) {
         let place = order.iter().position(|other| *other == name).unwrap();
         sleeps[place] = None;
     }
-    let mut left: std::vec::Vec<_> = order.into_iter().filter(|name| !leave.contains(name)).collect();
+    let mut left: Vec<_> = order.into_iter().filter(|name| !leave.contains(name)).collect();
     left.sort_by_key(|name| end(*name));
     queue.advance(2);
     assert_eq!(queue.sleepers(), left.iter().filter(|name| **name > 2).count());
@@ -148,7 +151,7 @@ fn model_sleeps_come_and_go_while_the_driver_looks_for_the_first() {
         let (count, waker) = Count::new();
         let mut cx = Context::from_waker(&waker);
         let (mut late, mut soon) = (pin!(queue.sleep_until(9)), pin!(queue.sleep_until(3)));
-        let mut leaves = std::boxed::Box::pin(queue.sleep_until(8));
+        let mut leaves = Box::pin(queue.sleep_until(8));
         for sleep in [late.as_mut(), leaves.as_mut(), soon.as_mut()] {
             assert!(sleep.poll(&mut cx).is_pending());
         }
