@@ -97,9 +97,11 @@ impl Wake for Wakes {
     }
 }
 
+type PollFn<'a> = Box<dyn FnMut(&mut Context<'_>) -> Poll<Got> + 'a>;
+
 /// One case: polls, and how often the inner one was polled.
 struct Case<'a> {
-    poll: Box<dyn FnMut(&mut Context<'_>) -> Poll<Got> + 'a>,
+    poll: PollFn<'a>,
     inner_polls: Rc<Cell<usize>>,
 }
 
@@ -125,7 +127,7 @@ impl<'a> Case<'a> {
             }
             Poll::Pending
         };
-        let poll: Box<dyn FnMut(&mut Context<'_>) -> Poll<Got> + 'a> = match (wrapper, limit) {
+        let poll: PollFn<'a> = match (wrapper, limit) {
             (Wrapper::Timeout, Limit::Lasts(d)) => from_future(poll_fn(poll_inner).timeout(timer, d)),
             (Wrapper::Deadline, Limit::At(at)) => from_future(poll_fn(poll_inner).deadline(timer, at)),
             (Wrapper::OnElapsed, Limit::At(at)) => {
@@ -154,17 +156,12 @@ impl<'a> Case<'a> {
     }
 }
 
-fn from_future<'a>(
-    future: impl Future<Output = Result<(), Elapsed>> + 'a,
-) -> Box<dyn FnMut(&mut Context<'_>) -> Poll<Got> + 'a> {
+fn from_future<'a>(future: impl Future<Output = Result<(), Elapsed>> + 'a) -> PollFn<'a> {
     let mut future = Box::pin(future);
     Box::new(move |cx| future.as_mut().poll(cx).map(|got| if got.is_ok() { Got::Value } else { Got::Elapsed }))
 }
 
-fn from_stream<'a>(
-    stream: impl Stream<Item = Result<(), Elapsed>> + 'a,
-    ends: bool,
-) -> Box<dyn FnMut(&mut Context<'_>) -> Poll<Got> + 'a> {
+fn from_stream<'a>(stream: impl Stream<Item = Result<(), Elapsed>> + 'a, ends: bool) -> PollFn<'a> {
     let mut stream = Box::pin(stream);
     Box::new(move |cx| {
         stream.as_mut().poll_next(cx).map(|item| match item.expect("an item or an error") {
@@ -461,7 +458,7 @@ fn on_futures_timer() {
 #[test]
 fn on_a_function_of_a_runtime() {
     let timer = FnTimer(StdClock, |d: Duration| futures_timer::Delay::new(d.min(YEARS)));
-    on_real_time("FnTimer of futures-timer", &timer);
+    on_real_time("FnTimer of futures-timer", timer);
 }
 
 /// What fires early is not believed, on any wrapper.
