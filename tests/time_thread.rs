@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
 use support::seeded::Seeded;
-use support::{poll, poll_with};
+use support::{forever, poll, poll_with};
 use tollgate::time::{ThreadTimer, Timer};
 use tollgate::{DeadlineExt, Elapsed};
 
@@ -86,7 +86,7 @@ fn a_process_that_leaves_sleeps_behind_exits_cleanly() {
         for n in 0..1000 {
             let mut sleep = Box::pin(ThreadTimer.sleep_until(Instant::now() + SHORT + n * Duration::from_micros(10)));
             assert!(poll_with(sleep.as_mut(), &waker).is_pending());
-            std::mem::forget(sleep);
+            forever(sleep);
         }
         // The thread is awake and at work as `main` returns.
         thread::sleep(SHORT + Duration::from_millis(3));
