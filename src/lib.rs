@@ -43,6 +43,7 @@ extern crate alloc;
 extern crate std;
 
 mod adapters;
+pub mod cancel;
 #[cfg(doctest)]
 mod compile_fail;
 #[cfg(feature = "alloc")]
@@ -52,6 +53,9 @@ mod sync;
 pub mod time;
 mod wait;
 
+pub use cancel::CancellationToken;
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use cancel::OwnedCancellationToken;
 #[cfg(feature = "alloc")]
 pub use fan_out::{FanOut, FanOutExt};
 pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};

@@ -237,6 +237,16 @@ impl<T: Copy, S> List<'_, T, S> {
         waker
     }
 
+    /// Makes the second waiter the first, and the first the last.
+    ///
+    /// So a search through the queue may let go of the lock half way: what it has seen is at the back.
+    #[inline]
+    pub(crate) fn rotate(&mut self) {
+        let Some(head) = *self.head else { return };
+        // SAFETY: the head and so its neighbours are linked, hence alive (Q3); we hold the lock (Q1).
+        unsafe { self.set_front(head.as_ref().next(), head.as_ref().len()) };
+    }
+
     /// Links `waiter` behind the last one that it does not overtake, seen from the back.
     ///
     /// # Safety
