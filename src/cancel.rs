@@ -31,7 +31,7 @@ mod callback;
 mod cause;
 mod guard;
 mod lineage;
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc", target_has_atomic = "ptr"))]
 mod model;
 mod node;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
@@ -220,7 +220,8 @@ impl<'p, L: RawLock> CancellationToken<'p, L> {
 
     /// Cancels this token and all below it, because of [`Cause::CANCELLED`].
     ///
-    /// Does nothing if it was cancelled before. When it returns, each waiter has been woken.
+    /// Does nothing if it was cancelled before. When it returns, whoever waits has been woken, or is about to be by another
+    /// `cancel` that runs in the same tree at the same time.
     ///
     /// # Panics
     ///

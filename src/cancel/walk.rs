@@ -3,7 +3,7 @@
 //! The queue is turned as it is searched, so that the lock can be let go between rounds: the front is what was not looked
 //! at yet, and newcomers join behind what was. Several may cancel at once, from an interrupt or a waker, say. Then there is
 //! still one search, from the start again and for all of them, and each goes on until it is over. So when `cancel` returns
-//! its own waiters were found, whoever found them.
+//! its own waiters were found, and whoever found them wakes them.
 
 use super::lineage::{Lineage, Name};
 use crate::wait::batch::Batch;
