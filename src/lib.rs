@@ -13,6 +13,7 @@
 //! | to give up after a while, or at an instant | [`DeadlineExt::timeout`], [`DeadlineExt::deadline`] |
 //! | to give up when something else happens | [`DeadlineExt::until`] |
 //! | a timer | one of [`time`] |
+//! | to tell work to stop, and everything below it | [`CancellationToken`], [`OwnedCancellationToken`] |
 //!
 //! # What the crate never does
 //!

@@ -4,8 +4,11 @@
 //! round and two searches at once reach everybody.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc as StdArc;
+use alloc::task::Wake;
 use core::future::{Future, pending};
-use core::pin::pin;
+use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 
 use super::{Cause, OwnedCancellationToken};
@@ -15,7 +18,7 @@ use crate::sync::model::{Arc, block_on, check, thread};
 const FIRST: Cause = Cause::new("first");
 const SECOND: Cause = Cause::new("second");
 
-fn poll<F: Future>(future: core::pin::Pin<&mut F>) -> Poll<F::Output> {
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -25,6 +28,29 @@ fn spawn<T: Send + 'static>(
 ) -> thread::JoinHandle<T> {
     let token = token.clone();
     thread::spawn(move || f(token))
+}
+
+/// A waker that notes it. Loom needs not know: it is only asked when all is over.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: StdArc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Woken {
+    fn new() -> StdArc<Self> {
+        StdArc::new(Self(AtomicBool::new(false)))
+    }
+
+    fn poll<F: Future>(self: &StdArc<Self>, future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(&self.clone().into()))
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 #[test]
@@ -149,6 +175,25 @@ fn model_two_cancels_at_once_make_one_search_for_both() {
         assert!(poll(others[0].as_mut()).is_pending());
         assert!(poll(others[1].as_mut()).is_ready());
         assert_eq!((root.waiters(), left.waiters(), right.waiters()), (1, 0, 0));
+    });
+}
+
+#[test]
+fn model_a_search_begins_again_when_another_joins_it() {
+    check(3, || {
+        let root = OwnedCancellationToken::new();
+        let (left, right) = (root.child_token(), root.child_token());
+        // The search for the left one passes by the right one in its first round.
+        let (right_woken, left_woken) = (Woken::new(), Woken::new());
+        let mut waits = [&right, &root, &root, &left].map(|token| Box::pin(token.cancelled()));
+        assert!(right_woken.poll(waits[0].as_mut()).is_pending());
+        assert!(poll(waits[1].as_mut()).is_pending());
+        assert!(poll(waits[2].as_mut()).is_pending());
+        assert!(left_woken.poll(waits[3].as_mut()).is_pending());
+        let cancels = spawn(&left, |left| left.cancel());
+        right.cancel();
+        cancels.join().unwrap();
+        assert!(right_woken.get() && left_woken.get());
     });
 }
 
