@@ -47,7 +47,6 @@ mod adapters;
 pub mod cancel;
 #[cfg(doctest)]
 mod compile_fail;
-#[cfg(feature = "alloc")]
 pub mod fan_out;
 pub mod semaphore;
 mod sync;
@@ -57,7 +56,6 @@ mod wait;
 pub use cancel::CancellationToken;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use cancel::OwnedCancellationToken;
-#[cfg(feature = "alloc")]
 pub use fan_out::{FanOut, FanOutExt};
 pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
