@@ -393,6 +393,13 @@ impl<L: RawLock> fmt::Debug for CancellationToken<'_, L> {
 
 // === impl Cancelled ===
 
+impl<L: RawLock> Cancelled<'_, L> {
+    /// Stops waiting, for one who is about to cancel and needs not be woken for it. It is ready from then on.
+    pub(crate) fn end(self: Pin<&mut Self>) {
+        self.project().wait.end();
+    }
+}
+
 impl<L: RawLock> Future for Cancelled<'_, L> {
     type Output = ();
 

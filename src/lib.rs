@@ -14,6 +14,7 @@
 //! | to give up when something else happens | [`DeadlineExt::until`] |
 //! | a timer | one of [`time`] |
 //! | to tell work to stop, and everything below it | [`CancellationToken`], [`OwnedCancellationToken`] |
+//! | ... and a deadline and a trace id along with it | [`context`] |
 //!
 //! # What the crate never does
 //!
@@ -47,6 +48,7 @@ mod adapters;
 pub mod cancel;
 #[cfg(doctest)]
 mod compile_fail;
+pub mod context;
 pub mod fan_out;
 pub mod semaphore;
 mod sync;

@@ -41,7 +41,7 @@ impl Cause {
     /// What a [`DropGuard`](super::DropGuard) gives unless told otherwise.
     pub const GUARD_DROPPED: Self = Self::new("its guard was dropped");
 
-    /// What a `Context` gives whose deadline has passed.
+    /// What a [`Context`](crate::context::Context) gives whose deadline has passed.
     pub const DEADLINE_EXCEEDED: Self = Self::new("deadline exceeded");
 
     /// A cause in words, with code 0.

@@ -60,8 +60,7 @@ impl<'p, H: Deref<Target = Node<'p, L>>, L: RawLock> Wait<'p, H, L> {
         loop {
             // What the tokens say is what counts. To be found in the queue is a reason to look.
             if self.handle().is_cancelled() {
-                self.as_mut().leave();
-                self.project().waiting.skip();
+                self.end();
                 return Poll::Ready(());
             }
             let mut waiting = self.as_mut().project().waiting;
@@ -74,6 +73,14 @@ impl<'p, H: Deref<Target = Node<'p, L>>, L: RawLock> Wait<'p, H, L> {
                     self.handle().let_out();
                 }
             }
+        }
+    }
+
+    /// Gives up the place, if there is one, and is ready from then on.
+    pub(super) fn end(mut self: Pin<&mut Self>) {
+        if !self.is_done() {
+            self.as_mut().leave();
+            self.project().waiting.skip();
         }
     }
 
