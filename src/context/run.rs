@@ -56,7 +56,7 @@ pin_project! {
     ///
     /// # Size and cost
     ///
-    /// The future, one of the timer's sleeps, and about 130 bytes on a 64-bit machine. If the future is ready at its first
+    /// The future, one of the timer's sleeps, and 112 bytes on a 64-bit machine. If the future is ready at its first
     /// poll, nothing waits, and there is neither a lock nor a timer.
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<'a, F, T, L = DefaultLock>
