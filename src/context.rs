@@ -74,8 +74,8 @@ pub use run::{Interruption, Run};
 ///
 /// # Size and cost
 ///
-/// The token, the timer, its instant, and four words: 144 bytes with `ThreadTimer` on a 64-bit machine. A child is made without a lock and without touching its parent;
-/// [`with_timeout`](Self::with_timeout) reads the clock once.
+/// The token, the timer, its instant, and four words: 144 bytes with `ThreadTimer` on a 64-bit machine. A child is made
+/// without a lock and without touching its parent; [`with_timeout`](Self::with_timeout) reads the clock once.
 pub struct Context<'p, T: Timer, L: RawLock = DefaultLock> {
     token: CancellationToken<'p, L>,
     limits: Limits<T>,
