@@ -100,6 +100,8 @@ pub use run::RunUntilCancelled;
 /// * Beginning to wait takes the root's lock once, and one count for each token up to the root; so does ceasing to.
 /// * Cancelling takes the root's lock. If nobody waits for this token or one below it, that is all. Else it searches all
 ///   who wait in the tree, 32 at a time with the lock held, and wakes in rounds of at most eight, each with the lock let go.
+///   That is linear in the number of those who wait: some 5 ns each. Where many thousands wait in one tree and single
+///   tokens are cancelled all the time while somebody waits for them, give each group a root of its own, and cancel those.
 ///   A waiter at depth three or more may be woken for a stranger, seldom; it looks, and goes on waiting.
 pub struct CancellationToken<'p, L: RawLock = DefaultLock> {
     node: Node<'p, L>,

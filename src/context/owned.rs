@@ -38,8 +38,8 @@ use crate::time::Timer;
 ///
 /// # Size and cost
 ///
-/// Two words, the timer and its instant. Each child allocates its token, each value itself and a link. Chains of any length are taken
-/// apart without recursion.
+/// Two words, the timer and its instant. Each child allocates its token, each value itself and a link. Chains of any length
+/// are taken apart without recursion.
 pub struct OwnedContext<T: Timer, L: RawLock = DefaultLock> {
     token: OwnedCancellationToken<L>,
     limits: Limits<T>,
