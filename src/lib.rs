@@ -15,6 +15,8 @@
 //! | to do something when it takes long, and go on | [`DeadlineExt::on_elapsed`] |
 //! | a stream to end in time, or each of its items to come in time | [`DeadlineStreamExt`] |
 //! | a timer | one of [`time`] |
+//! | to tell work to stop, and everything below it | [`CancellationToken`], [`OwnedCancellationToken`] |
+//! | ... and a deadline and a trace id along with it | [`context`] |
 //!
 //! # What the crate never does
 //!
@@ -45,14 +47,19 @@ extern crate alloc;
 extern crate std;
 
 mod adapters;
+pub mod cancel;
 #[cfg(doctest)]
 mod compile_fail;
+pub mod context;
 pub mod fan_out;
 pub mod semaphore;
 mod sync;
 pub mod time;
 mod wait;
 
+pub use cancel::CancellationToken;
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use cancel::OwnedCancellationToken;
 pub use fan_out::{FanOut, FanOutExt};
 pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]

@@ -115,6 +115,16 @@ impl<T: Copy, S> List<'_, T, S> {
         self.root.is_some_and(|first| unsafe { first.as_ref().links() }.next == first)
     }
 
+    /// Makes the second waiter the first, and the first the last.
+    ///
+    /// So a search through the queue may let go of the lock half way: what it has seen is at the back.
+    #[inline]
+    pub(crate) fn rotate(&mut self) {
+        let Some(first) = *self.root else { return };
+        // SAFETY: the first and so its neighbours are linked, hence alive (Q3); we hold the lock (Q1).
+        unsafe { set_front(self.root, first.as_ref().links().next, first.as_ref().note()) };
+    }
+
     /// All entries, first to last.
     #[inline]
     pub(crate) fn entries(&self) -> Entries<'_, T> {
