@@ -56,6 +56,13 @@ pub mod semaphore;
 mod sync;
 pub mod time;
 mod wait;
+// Tasks share it by `Arc`, and it needs a lock that it can make without being told which.
+#[cfg(all(
+    feature = "alloc",
+    target_has_atomic = "ptr",
+    any(feature = "std", feature = "critical-section", tollgate_loom)
+))]
+pub mod workers;
 
 pub use cancel::CancellationToken;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
@@ -66,6 +73,12 @@ pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
 pub use time::{DeadlineExt, DeadlineStreamExt, Elapsed};
+#[cfg(all(
+    feature = "alloc",
+    target_has_atomic = "ptr",
+    any(feature = "std", feature = "critical-section", tollgate_loom)
+))]
+pub use workers::{Results, Worker, workers};
 
 /// The README's example, compiled and run with the doc tests.
 #[cfg(all(doctest, feature = "std"))]
