@@ -58,19 +58,25 @@ use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use pin_project_lite::pin_project;
 
+#[cfg(feature = "alloc")]
 mod block;
 mod engine;
-#[cfg(test)]
+mod inline;
+#[cfg(all(test, feature = "alloc"))]
 mod model;
 mod order;
 mod ready;
 mod slots;
 mod stop;
+mod storage;
+mod table;
 
-use block::Heap;
 use engine::Engine;
+pub use inline::{PollAll, Wakes};
 use slots::Entry;
 pub use stop::Until;
+pub use storage::{Heap, Inline, Storage};
+pub use table::{Tabled, WakeTable};
 
 /// Fan-out for every [`Stream`].
 pub trait FanOutExt: Stream {
@@ -90,13 +96,14 @@ pub trait FanOutExt: Stream {
     /// let outputs = stream::iter([ready(1), ready(2), ready(3)]).fan_out(2);
     /// assert_eq!(block_on(outputs.fold(0, |sum, n| sum + n)), 6);
     /// ```
+    #[cfg(feature = "alloc")]
     #[track_caller]
     fn fan_out(self, limit: usize) -> FanOut<Self, Direct>
     where
         Self: Sized,
         Self::Item: Future,
     {
-        FanOut::new(self, Direct(()), limit)
+        FanOut::new(self, Direct(()), limit, Heap::NEW)
     }
 
     /// Makes a future of each item of this stream, runs at most `limit` of them at once, and yields their outputs.
@@ -117,6 +124,7 @@ pub trait FanOutExt: Stream {
     /// let squares = stream::iter(1..=3).fan_out_with(2, |n| async move { n * n }).ordered();
     /// assert_eq!(block_on(squares.collect::<Vec<_>>()), [1, 4, 9]);
     /// ```
+    #[cfg(feature = "alloc")]
     #[track_caller]
     fn fan_out_with<F, Fut>(self, limit: usize, f: F) -> FanOut<Self, With<F>>
     where
@@ -124,7 +132,69 @@ pub trait FanOutExt: Stream {
         F: FnMut(Self::Item) -> Fut,
         Fut: Future,
     {
-        FanOut::new(self, With(f), limit)
+        FanOut::new(self, With(f), limit, Heap::NEW)
+    }
+
+    /// Runs the futures that this stream yields, at most `N` at once, in slots inside the [`FanOut`]; nothing is allocated.
+    ///
+    /// Futures are polled with the waker of the task around, and all that run whenever that task is woken. So they see no
+    /// waker but that of your executor, which some timers insist on (embassy's integrated queue does), and need nothing
+    /// static. For a handful of futures that is as quick as knowing which one was woken; for more than eight, or if polling
+    /// one costs much, add a [`wake_table`](FanOut::wake_table).
+    ///
+    /// The `N` slots are the [window](FanOut::window) and the limit. For fewer at once, and outputs that wait in the rest
+    /// of the slots, there is [`limit`](FanOut::limit).
+    ///
+    /// The futures are in the stream, so it can be moved only as long as they can; elsewhere, pin it.
+    ///
+    /// # Panics
+    ///
+    /// If `N` is zero: nothing would ever run.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let outputs = stream::iter([ready(1), ready(2), ready(3)]).fan_out_inline::<2>();
+    /// assert_eq!(block_on(outputs.fold(0, |sum, n| sum + n)), 6);
+    /// ```
+    #[track_caller]
+    fn fan_out_inline<const N: usize>(self) -> FanOut<Self, Direct, Unordered, Inline<N>>
+    where
+        Self: Sized,
+        Self::Item: Future,
+    {
+        FanOut::new(self, Direct(()), N, Inline::NEW)
+    }
+
+    /// Makes a future of each item of this stream and runs at most `N` of them at once, in slots inside the [`FanOut`];
+    /// nothing is allocated.
+    ///
+    /// As [`fan_out_inline`](Self::fan_out_inline), with a closure as in [`fan_out_with`](Self::fan_out_with).
+    ///
+    /// # Panics
+    ///
+    /// If `N` is zero: nothing would ever run.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// // An async block cannot be moved once it runs, so the stream is pinned.
+    /// let mut squares = pin!(stream::iter(1..=3).fan_out_inline_with::<2, _, _>(|n| async move { n * n }).ordered());
+    /// assert_eq!(block_on(squares.next()), Some(1));
+    /// assert_eq!(block_on(squares.next()), Some(4));
+    /// ```
+    #[track_caller]
+    fn fan_out_inline_with<const N: usize, F, Fut>(self, f: F) -> FanOut<Self, With<F>, Unordered, Inline<N>>
+    where
+        Self: Sized,
+        F: FnMut(Self::Item) -> Fut,
+        Fut: Future,
+    {
+        FanOut::new(self, With(f), N, Inline::NEW)
     }
 }
 
@@ -186,17 +256,18 @@ pin_project! {
     /// assert_eq!(block_on(jobs.collect::<Vec<_>>()), [1, 2, 3]);
     /// ```
     #[must_use = "streams do nothing unless polled"]
-    pub struct FanOut<St, M, O = Unordered>
+    pub struct FanOut<St, M, O = Unordered, S = Heap>
     where
         St: Stream,
         M: Launch<St::Item>,
         O: Order,
+        S: Storage,
     {
         #[pin]
         source: St,
         launch: M,
         #[pin]
-        engine: Engine<Heap<Entry<St::Item, M::Future>>, O::Policy>,
+        engine: Engine<S::Bed<Entry<St::Item, M::Future>>, O::Policy>,
     }
 }
 
@@ -230,8 +301,22 @@ pub struct Unordered(());
 #[derive(Debug, Clone, Copy)]
 pub struct Ordered(());
 
+const NO_LIMIT: &str = "a fan-out with a limit of 0 would never run anything";
+
 mod sealed {
     pub trait Sealed {}
+
+    pub trait Storage: Sized {
+        type Bed<T>: super::slots::Bed<Entry = T>;
+
+        /// Entries at most.
+        const SLOTS: usize;
+
+        fn bed<T>(self) -> Self::Bed<T>;
+
+        /// What [`bed`](Self::bed) was made of; nothing is in it.
+        fn take_back<T>(bed: Self::Bed<T>) -> Self;
+    }
 
     pub trait Order {
         type Policy: super::order::Policy;
@@ -240,23 +325,25 @@ mod sealed {
 
 // === impl FanOut ===
 
-impl<St, M> FanOut<St, M>
+impl<St, M, S> FanOut<St, M, Unordered, S>
 where
     St: Stream,
     M: Launch<St::Item>,
+    S: Storage,
 {
     #[track_caller]
-    fn new(source: St, launch: M, limit: usize) -> Self {
-        assert!(limit > 0, "a fan-out with a limit of 0 would never run anything");
-        Self { source, launch, engine: Engine::new(Heap::new(), limit, limit) }
+    fn new(source: St, launch: M, limit: usize, storage: S) -> Self {
+        assert!(limit > 0, "{NO_LIMIT}");
+        Self { source, launch, engine: Engine::new(storage.bed(), limit, limit) }
     }
 }
 
-impl<St, M, O> FanOut<St, M, O>
+impl<St, M, O, S> FanOut<St, M, O, S>
 where
     St: Stream,
     M: Launch<St::Item>,
     O: Order,
+    S: Storage,
 {
     /// Hands out each output as soon as it is there. This is the default.
     ///
@@ -264,7 +351,7 @@ where
     ///
     /// If the stream was polled.
     #[track_caller]
-    pub fn unordered(self) -> FanOut<St, M, Unordered> {
+    pub fn unordered(self) -> FanOut<St, M, Unordered, S> {
         self.rebuild(|source, window| (source, window))
     }
 
@@ -289,19 +376,19 @@ where
     /// assert_eq!(block_on(slow_first.ordered().collect::<Vec<_>>()), [9, 0, 0]);
     /// ```
     #[track_caller]
-    pub fn ordered(self) -> FanOut<St, M, Ordered> {
+    pub fn ordered(self) -> FanOut<St, M, Ordered, S> {
         self.rebuild(|source, window| (source, window))
     }
 
     /// Bounds the items that were taken from the source and not handed out yet, be they waiting, running or finished, to
-    /// `window`. The default is the limit.
+    /// `window`. The default is the limit, and the number of slots of an inline form.
     ///
     /// Items are taken ahead up to the window, and those beyond the limit wait. A window above the limit keeps `limit`
     /// futures running while finished outputs have to wait, for the output of an earlier item or for the consumer.
     ///
     /// # Panics
     ///
-    /// If `window` is below the limit, or the stream was polled.
+    /// If `window` is below the limit or above the number of inline slots, or the stream was polled.
     ///
     /// ```
     /// use futures_lite::{StreamExt, future::block_on, stream};
@@ -315,6 +402,7 @@ where
     pub fn window(self, window: usize) -> Self {
         let limit = self.engine.limit();
         assert!(window >= limit, "a window of {window} is too narrow for a limit of {limit}");
+        assert!(window <= S::SLOTS, "a window of {window} is more than the {} slots that there are", S::SLOTS);
         self.rebuild(|source, _| (source, window))
     }
 
@@ -335,22 +423,38 @@ where
     /// assert_eq!(block_on(endless.stop_when(ready(())).count()), 0);
     /// ```
     #[track_caller]
-    pub fn stop_when<Fut: Future>(self, stop: Fut) -> FanOut<Until<St, Fut>, M, O> {
+    pub fn stop_when<Fut: Future>(self, stop: Fut) -> FanOut<Until<St, Fut>, M, O, S> {
         self.rebuild(|source, window| (Until::new(source, stop), window))
     }
 
     /// The same with other settings, before anything has happened.
     #[track_caller]
-    fn rebuild<Src, Ord>(self, f: impl FnOnce(St, usize) -> (Src, usize)) -> FanOut<Src, M, Ord>
+    fn rebuild<Src, Ord>(self, f: impl FnOnce(St, usize) -> (Src, usize)) -> FanOut<Src, M, Ord, S>
     where
         Src: Stream<Item = St::Item>,
         Ord: Order,
+    {
+        self.restore(f, |storage| storage)
+    }
+
+    /// The same with other settings and another storage.
+    #[track_caller]
+    fn restore<Src, Ord, T>(
+        self,
+        f: impl FnOnce(St, usize) -> (Src, usize),
+        storage: impl FnOnce(S) -> T,
+    ) -> FanOut<Src, M, Ord, T>
+    where
+        Src: Stream<Item = St::Item>,
+        Ord: Order,
+        T: Storage,
     {
         let engine = &self.engine;
         assert!(!engine.has_begun(), "a fan-out takes no more settings once it was polled");
         let (limit, window, closed) = (engine.limit(), engine.window(), engine.is_closed());
         let (source, window) = f(self.source, window);
-        let engine = Engine::new(Heap::new(), limit, window);
+        let storage = storage(S::take_back(self.engine.into_bed()));
+        let engine = Engine::new(storage.bed(), limit, window);
         if closed {
             engine.close();
         }
@@ -411,11 +515,130 @@ where
     }
 }
 
-impl<St, M, O> Stream for FanOut<St, M, O>
+impl<St, M, O, const N: usize, K> FanOut<St, M, O, Inline<N, K>>
 where
     St: Stream,
     M: Launch<St::Item>,
     O: Order,
+    K: Wakes,
+{
+    /// Runs at most `limit` futures at once; the other slots are for items that wait and for outputs. The default is `N`.
+    ///
+    /// So the [window](Self::window) stays `N`, unless it is set too.
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is zero or above the window, or the stream was polled.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// // Two at once, and up to six results kept behind a slow one.
+    /// let outputs = stream::iter(0..10).map(ready).fan_out_inline::<8>().limit(2).ordered();
+    /// assert_eq!(block_on(outputs.count()), 10);
+    /// ```
+    #[track_caller]
+    pub fn limit(self, limit: usize) -> Self {
+        let window = self.engine.window();
+        assert!(limit > 0, "{NO_LIMIT}");
+        assert!(limit <= window, "a window of {window} is too narrow for a limit of {limit}");
+        let mut this: Self = self.rebuild(|source, window| (source, window));
+        this.engine.set_limit(limit);
+        this
+    }
+}
+
+impl<St, M, O, const N: usize> FanOut<St, M, O, Inline<N>>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+    O: Order,
+{
+    /// Wakes by the words of `table`, so that only those futures are polled that were woken; nothing is allocated.
+    ///
+    /// A table serves one stream at a time, from here until the stream is dropped. See [`WakeTable`] for what is in it.
+    ///
+    /// That `table` has room for `N` futures is checked when the program is compiled.
+    ///
+    /// # Panics
+    ///
+    /// If another stream has the table, or if this stream was polled. [`try_wake_table`](Self::try_wake_table) is for where
+    /// that may be.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    /// use tollgate::fan_out::WakeTable;
+    ///
+    /// static TABLE: WakeTable<1> = WakeTable::new();
+    ///
+    /// let outputs = stream::iter(0..10).map(ready).fan_out_inline::<32>().wake_table(&TABLE);
+    /// assert_eq!(block_on(outputs.count()), 10);
+    /// ```
+    ///
+    /// ```compile_fail
+    /// # use core::future::ready;
+    /// # use futures_lite::stream;
+    /// # use tollgate::{FanOutExt, fan_out::WakeTable};
+    /// static TABLE: WakeTable<1> = WakeTable::new();
+    ///
+    /// let _ = stream::iter([ready(())]).fan_out_inline::<65>().wake_table(&TABLE); // one word has no 65 bits
+    /// ```
+    #[track_caller]
+    pub fn wake_table<const W: usize>(self, table: &'static WakeTable<W>) -> FanOut<St, M, O, Inline<N, Tabled<W>>> {
+        match self.try_wake_table(table) {
+            Ok(this) => this,
+            Err(_) => panic!("the wake table is in use by another fan-out"),
+        }
+    }
+
+    /// As [`wake_table`](Self::wake_table), but gives the stream back as it was if another one has the table.
+    ///
+    /// # Errors
+    ///
+    /// This stream, which [polls all](PollAll).
+    ///
+    /// # Panics
+    ///
+    /// If the stream was polled.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::stream;
+    /// use tollgate::FanOutExt;
+    /// use tollgate::fan_out::WakeTable;
+    ///
+    /// static TABLE: WakeTable<1> = WakeTable::new();
+    ///
+    /// let outputs = || stream::iter([ready(1)]).fan_out_inline::<4>();
+    /// let first = outputs().try_wake_table(&TABLE);
+    /// assert!(first.is_ok());
+    /// assert!(outputs().try_wake_table(&TABLE).is_err());
+    /// drop(first);
+    /// assert!(outputs().try_wake_table(&TABLE).is_ok());
+    /// ```
+    #[track_caller]
+    pub fn try_wake_table<const W: usize>(
+        self,
+        table: &'static WakeTable<W>,
+    ) -> Result<FanOut<St, M, O, Inline<N, Tabled<W>>>, Self> {
+        const { assert!(N <= WakeTable::<W>::SLOTS, "the wake table has too few words for that many futures") };
+        match table.claim() {
+            Some(wakes) => Ok(self.restore(|source, window| (source, window), |_| Inline { wakes })),
+            None => Err(self),
+        }
+    }
+}
+
+impl<St, M, O, S> Stream for FanOut<St, M, O, S>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+    O: Order,
+    S: Storage,
 {
     type Item = <M::Future as Future>::Output;
 
@@ -430,22 +653,24 @@ where
     }
 }
 
-impl<St, M, O> FusedStream for FanOut<St, M, O>
+impl<St, M, O, S> FusedStream for FanOut<St, M, O, S>
 where
     St: Stream,
     M: Launch<St::Item>,
     O: Order,
+    S: Storage,
 {
     fn is_terminated(&self) -> bool {
         self.engine.is_over()
     }
 }
 
-impl<St, M, O> fmt::Debug for FanOut<St, M, O>
+impl<St, M, O, S> fmt::Debug for FanOut<St, M, O, S>
 where
     St: Stream + fmt::Debug,
     M: Launch<St::Item>,
     O: Order,
+    S: Storage,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FanOut")

@@ -45,14 +45,12 @@ extern crate std;
 mod adapters;
 #[cfg(doctest)]
 mod compile_fail;
-#[cfg(feature = "alloc")]
 pub mod fan_out;
 pub mod semaphore;
 mod sync;
 pub mod time;
 mod wait;
 
-#[cfg(feature = "alloc")]
 pub use fan_out::{FanOut, FanOutExt};
 pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]

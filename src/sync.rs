@@ -99,6 +99,18 @@ macro_rules! new_lock {
 }
 pub(crate) use new_lock;
 
+/// Makes an array of `$n` times `$value`, in const context where atomics can be made there.
+macro_rules! new_array {
+    ($value:expr; $n:expr) => {{
+        #[cfg(not(tollgate_loom))]
+        let array = [const { $value }; $n];
+        #[cfg(tollgate_loom)]
+        let array = core::array::from_fn(|_| $value);
+        array
+    }};
+}
+pub(crate) use new_array;
+
 /// Compiles its items where [`DefaultLock`] can be made without naming another lock.
 macro_rules! if_default_lock {
     ($($item:item)*) => {$(

@@ -36,6 +36,7 @@
 use alloc::alloc::{alloc, dealloc, handle_alloc_error};
 use alloc::vec::Vec;
 use core::alloc::Layout;
+use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Range;
@@ -434,10 +435,16 @@ impl<T> Bed for Heap<T> {
     }
 }
 
+impl<T> fmt::Debug for Heap<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heap").field("blocks", &self.chunks.count).finish_non_exhaustive()
+    }
+}
+
 impl<T> Drop for Heap<T> {
     fn drop(&mut self) {
         if let Some(hub) = self.chunks.root.hub() {
-            hub.forget_task();
+            drop(hub.take_task());
         }
     }
 }

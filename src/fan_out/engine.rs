@@ -54,6 +54,14 @@ impl<B, O: Policy> Engine<B, O> {
         self.limit
     }
 
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    pub fn into_bed(self) -> B {
+        self.slots.into_bed()
+    }
+
     pub fn window(&self) -> usize {
         self.window
     }
@@ -124,6 +132,7 @@ where
         M: Launch<I, Future = F>,
     {
         *self.as_mut().project().begun = true;
+        self.as_mut().project().slots.begin_poll();
         let mut budget = Budget::new(self.window);
         let mut asked = false;
         loop {

@@ -43,7 +43,7 @@
 
 use core::task::Waker;
 
-use crate::sync::{AtomicUsize, AtomicWaker, Ordering};
+use crate::sync::{AtomicUsize, AtomicWaker, Ordering, const_fn};
 
 /// Futures a word.
 pub const BITS: usize = usize::BITS as usize;
@@ -88,9 +88,11 @@ pub struct Round {
 // === impl Hub ===
 
 impl Hub {
-    /// A hub whose owner is awake.
-    pub fn new() -> Self {
-        Self { top: AtomicUsize::new(POLLING), task: AtomicWaker::new() }
+    const_fn! {
+        /// A hub whose owner is awake.
+        pub const fn new() -> Self {
+            Self { top: AtomicUsize::new(POLLING), task: AtomicWaker::new() }
+        }
     }
 
     /// The flag of a word.
@@ -136,21 +138,25 @@ impl Hub {
         self.top.compare_exchange(POLLING, 0, Ordering::Release, Ordering::Relaxed).is_ok() // R3
     }
 
-    /// Forgets the task's waker: the owner is gone, and nothing of the task should live on in wakers that remain.
-    pub fn forget_task(&self) {
-        drop(self.task.take());
+    /// Takes the task's waker out, for the caller to drop: the owner goes, and nothing of the task should live on in wakers
+    /// that remain.
+    pub fn take_task(&self) -> Option<Waker> {
+        self.task.take()
     }
 }
 
 // === impl Word ===
 
 impl Word {
-    pub fn new() -> Self {
-        Self(AtomicUsize::new(0))
+    const_fn! {
+        pub const fn new() -> Self {
+            Self(AtomicUsize::new(0))
+        }
     }
 
+    /// Takes all bits.
     #[inline]
-    fn take(&self) -> usize {
+    pub fn take(&self) -> usize {
         // ORDERING: Relaxed. The flag was read with Acquire, so the bit that set it is seen here, unless it was taken
         // before. Of a bit set later the flag is yet to come.
         if self.0.load(Ordering::Relaxed) == 0 {

@@ -90,6 +90,11 @@ pub trait Bed {
 
     /// Prepares for `Pending`; false if something was woken already.
     fn sleep(self: Pin<&mut Self>, task: &Waker) -> bool;
+
+    /// A poll of the whole begins. Without this a bed that does not know who was woken could not tell which of its
+    /// entries saw the task's waker since then; one that does know has nothing to do.
+    #[inline]
+    fn begin_poll(self: Pin<&mut Self>) {}
 }
 
 pin_project! {
@@ -107,6 +112,10 @@ pin_project! {
 impl<B> Slots<B> {
     pub fn new(bed: B) -> Self {
         Self { bed, free: NIL, taken: 0, waiting: 0, running: 0 }
+    }
+
+    pub fn into_bed(self) -> B {
+        self.bed
     }
 
     #[inline]
@@ -247,6 +256,11 @@ where
         *this.bed.get_pin(number).project().link = *this.free;
         *this.free = number;
         *this.taken -= 1;
+    }
+
+    #[inline]
+    pub fn begin_poll(self: Pin<&mut Self>) {
+        self.project().bed.begin_poll();
     }
 
     #[inline]
