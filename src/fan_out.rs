@@ -215,11 +215,14 @@ pin_project! {
     /// do not have it. So with `.window(limit + 1)` there are `limit` futures started while you work on the item, and
     /// with the default `limit - 1`.
     ///
+    /// An item that is ready when it starts does not go through a place: if no earlier output waits, it is handed out then
+    /// and there, and the next poll goes on with what comes after it. Before `Pending`, all places are filled.
+    ///
     /// # Fairness
     ///
     /// Items start in the order of the input. In a round each future that was woken is polled once; what is woken
-    /// meanwhile belongs to the next round. Each poll polls a woken future, asks the source, and hands out a finished
-    /// output, so none of the three can starve the others; outputs are handed out in the order in which they finished. A
+    /// meanwhile belongs to the next round. Polls that have an output to hand out take turns at asking the source and at
+    /// polling a woken future, so neither can starve the other; outputs are handed out in the order in which they finished. A
     /// poll that makes many calls without having anything to hand out wakes its task and returns `Pending`, so that
     /// neither futures that wake themselves nor an endless source keep the task for themselves.
     ///
@@ -466,13 +469,13 @@ where
     /// To drop them instead, drop the stream. Takes effect at the next poll.
     ///
     /// ```
-    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
     /// use tollgate::FanOutExt;
     ///
-    /// let mut endless = stream::repeat(1).fan_out_with(2, |n| async move { n });
-    /// assert_eq!(block_on(endless.next()), Some(1));
+    /// let mut endless = stream::repeat(()).fan_out_with(2, |()| yield_now());
+    /// assert_eq!(block_on(endless.next()), Some(()));
     /// endless.stop();
-    /// assert_eq!(block_on(endless.count()), 1);
+    /// assert_eq!(block_on(endless.count()), 1); // the other one that was running
     /// ```
     pub fn stop(&self) {
         self.engine.close();

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use super::Launch;
 use super::order::{NIL, Policy};
 use super::slots::{Bed, Entry, Plan, Slots};
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicUsize, Ordering};
 
 /// Streams that want no more than this get everything in one allocation; others begin small and grow.
 const ONE_ALLOCATION: usize = 16 * 1024;
@@ -32,22 +32,30 @@ pin_project! {
         order: O,
         limit: usize,
         window: usize,
-        // Nothing more is taken: the source is at its end, or was stopped. Atomic so that stopping needs no pin.
-        closed: AtomicBool,
+        // The window, or 0 when nothing more is taken: the source is at its end, or was stopped. Atomic so that stopping
+        // needs no pin.
+        room: AtomicUsize,
         begun: bool,
+        // The last poll handed out an item that was ready when it started.
+        passed: bool,
+        // Steps in a poll, at most.
+        budget: usize,
     }
-}
-
-/// What one poll may still do.
-struct Budget {
-    spent: usize,
-    most: usize,
 }
 
 impl<B, O: Policy> Engine<B, O> {
     pub fn new(bed: B, limit: usize, window: usize) -> Self {
         let window = window.min(MOST);
-        Self { slots: Slots::new(bed), order: O::new(), limit, window, closed: AtomicBool::new(false), begun: false }
+        Self {
+            slots: Slots::new(bed),
+            order: O::new(),
+            limit,
+            window,
+            room: AtomicUsize::new(window),
+            begun: false,
+            passed: false,
+            budget: window.saturating_mul(STEPS_A_SLOT).min(MOST_STEPS),
+        }
     }
 
     pub fn limit(&self) -> usize {
@@ -75,21 +83,27 @@ impl<B, O: Policy> Engine<B, O> {
         &self.slots
     }
 
+    /// How many items may be taken at a time.
+    #[inline]
+    fn room(&self) -> usize {
+        // ORDERING: Relaxed. Whoever polls has exclusive access, which carries what was stored before.
+        self.room.load(Ordering::Relaxed)
+    }
+
     #[inline]
     pub fn is_closed(&self) -> bool {
-        // ORDERING: Relaxed. Whoever polls has exclusive access, which carries what was stored before.
-        self.closed.load(Ordering::Relaxed)
+        self.room() == 0
     }
 
     #[inline]
     pub fn close(&self) {
-        // ORDERING: Relaxed, as in `is_closed`.
-        self.closed.store(true, Ordering::Relaxed);
+        // ORDERING: Relaxed, as in `room`.
+        self.room.store(0, Ordering::Relaxed);
     }
 
     #[inline]
     pub fn is_over(&self) -> bool {
-        self.is_closed() && self.slots.taken() == 0
+        self.slots.taken() == 0 && self.is_closed()
     }
 
     pub fn size_hint(&self, source: (usize, Option<usize>)) -> (usize, Option<usize>) {
@@ -118,8 +132,12 @@ where
 {
     /// One poll.
     ///
-    /// First one woken future, then the source and what can start, then an item out. So neither of the three can keep
-    /// the others from happening, however ready it always is.
+    /// Places that are free are filled first, so that as much as possible is running when an output is handed out. What
+    /// finishes is handed out at once, without going through its slot, if nothing came before it and its place cannot be
+    /// filled meanwhile anyway.
+    ///
+    /// Whatever is always ready keeps nothing else from happening: a woken future has its turn before places are filled
+    /// when outputs wait, and after an item that was ready when it started.
     #[inline]
     pub fn poll_next<St, M>(
         mut self: Pin<&mut Self>,
@@ -131,32 +149,57 @@ where
         St: Stream<Item = I>,
         M: Launch<I, Future = F>,
     {
-        *self.as_mut().project().begun = true;
-        self.as_mut().project().slots.begin_poll();
-        let mut budget = Budget::new(self.window);
+        let mut this = self.as_mut().project();
+        *this.begun = true;
+        this.slots.as_mut().begin_poll();
+        let mut spent = 0;
         let mut asked = false;
+        if core::mem::take(this.passed) | self.has_output() && !self.slots.is_quiet() {
+            spent += 1;
+            self.as_mut().poll_first(cx.waker());
+        }
         loop {
-            let woken = self.as_mut().project().slots.next_woken();
-            if let Some(number) = woken {
-                budget.spend();
-                self.as_mut().poll_slot(number, cx.waker());
-            }
-            if self.can_take() || self.can_start_waiting() {
-                self.as_mut().fill(source.as_mut(), launch, cx, &mut asked, &mut budget);
+            if let Some(output) = self.as_mut().fill(source.as_mut(), launch, cx, &mut asked, &mut spent) {
+                *self.project().passed = true;
+                return Poll::Ready(Some(output));
             }
             if let Some(output) = self.as_mut().hand_out() {
                 return Poll::Ready(Some(output));
             }
-            if self.is_over() {
-                return Poll::Ready(None);
+            // What finishes is handed out at once if its place can be filled only after that.
+            let full = self.order.waiting() == NIL && (asked || !self.can_take());
+            let front = self.order.front();
+            loop {
+                if spent >= self.budget {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                let Some(number) = self.as_mut().project().slots.next_woken() else {
+                    if self.is_over() {
+                        return Poll::Ready(None);
+                    }
+                    if self.as_mut().project().slots.sleep(cx.waker()) {
+                        return Poll::Pending;
+                    }
+                    continue;
+                };
+                spent += 1;
+                if !(full && O::may_pass(front, number)) {
+                    if self.as_mut().poll_slot(number, cx.waker()) {
+                        break;
+                    }
+                } else if let Some(output) = self.as_mut().poll_out(number, cx.waker()) {
+                    return Poll::Ready(Some(output));
+                }
             }
-            if budget.is_spent() {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if woken.is_none() && self.as_mut().project().slots.sleep(cx.waker()) {
-                return Poll::Pending;
-            }
+        }
+    }
+
+    /// Polls one future that was woken, if there is any, whatever else there is to do.
+    #[inline(never)]
+    fn poll_first(mut self: Pin<&mut Self>, task: &Waker) {
+        if let Some(number) = self.as_mut().project().slots.next_woken() {
+            self.poll_slot(number, task);
         }
     }
 
@@ -167,59 +210,82 @@ where
 
     #[inline]
     fn can_take(&self) -> bool {
-        self.slots.taken() < self.window && !self.is_closed()
+        self.slots.taken() < self.room()
     }
 
-    /// Starts what waits and takes from the source, until there is no place or nothing to be had.
+    /// Starts what waits and takes from the source, until there is no place or nothing to be had, or until an item is
+    /// ready when it starts and nothing is before it.
+    #[inline]
     fn fill<St, M>(
         mut self: Pin<&mut Self>,
         mut source: Pin<&mut St>,
         launch: &mut M,
         cx: &mut Context<'_>,
         asked: &mut bool,
-        budget: &mut Budget,
-    ) where
+        spent: &mut usize,
+    ) -> Option<F::Output>
+    where
         St: Stream<Item = I>,
         M: Launch<I, Future = F>,
     {
-        while !(budget.is_spent() || budget.is_late() && self.has_output()) {
+        loop {
             if self.can_start_waiting() {
-                budget.spend();
+                *spent += 1;
                 self.as_mut().start_waiting(launch, cx.waker());
-                continue;
-            }
-            if *asked || !self.can_take() {
-                return;
-            }
-            let item = match source.as_mut().poll_next(cx) {
-                Poll::Ready(Some(item)) => item,
-                Poll::Ready(None) => return self.close(),
-                Poll::Pending => {
-                    *asked = true;
-                    return;
-                }
-            };
-            budget.spend();
-            if self.slots.running() < self.limit {
-                budget.spend();
-                self.as_mut().start(launch.launch(item), source.as_ref().get_ref(), cx.waker());
+            } else if *asked || !self.can_take() {
+                return None;
             } else {
-                let mut this = self.as_mut().project();
-                let window = *this.window;
-                let number = this.slots.as_mut().insert_item(item, || plan(window, source.size_hint()));
-                this.order.taken(&mut this.slots, number, false);
+                let item = match source.as_mut().poll_next(cx) {
+                    Poll::Ready(Some(item)) => item,
+                    Poll::Ready(None) => {
+                        self.close();
+                        return None;
+                    }
+                    Poll::Pending => {
+                        *asked = true;
+                        return None;
+                    }
+                };
+                *spent += 1;
+                if self.slots.running() < self.limit {
+                    *spent += 1;
+                    let output = self.as_mut().start(launch.launch(item), source.as_ref().get_ref(), cx.waker());
+                    if output.is_some() {
+                        return output;
+                    }
+                } else {
+                    let mut this = self.as_mut().project();
+                    let window = *this.window;
+                    let number = this.slots.as_mut().insert_item(item, || plan(window, source.size_hint()));
+                    this.order.taken(&mut this.slots, number, false);
+                }
+            }
+            if *spent >= self.budget || *spent >= STEPS_BESIDE_AN_ITEM && self.has_output() {
+                return None;
             }
         }
     }
 
-    /// Starts a future that was just made: its first poll is now.
+    /// Starts a future that was just made: its first poll is now. Its output is handed out if nothing is before it.
     #[inline]
-    fn start<St: Stream>(mut self: Pin<&mut Self>, future: F, source: &St, task: &Waker) {
-        let mut this = self.as_mut().project();
+    fn start<St: Stream>(mut self: Pin<&mut Self>, future: F, source: &St, task: &Waker) -> Option<F::Output> {
+        let this = self.as_mut().project();
         let window = *this.window;
-        let number = this.slots.as_mut().insert_future(future, || plan(window, source.size_hint()));
-        this.order.taken(&mut this.slots, number, true);
-        self.poll_slot(number, task);
+        let number = this.slots.reserve(|| plan(window, source.size_hint()));
+        let mut guard = Settle { engine: self.as_mut(), number, starts: true };
+        let output = guard.engine.as_mut().project().slots.start(future, task);
+        core::mem::forget(guard);
+        let mut this = self.project();
+        match output {
+            None => this.order.taken(&mut this.slots, number, true),
+            Some(output) if this.order.front() != NIL => {
+                this.slots.as_mut().keep(output);
+                this.order.taken(&mut this.slots, number, true);
+                this.order.finished(&mut this.slots, number);
+            }
+            Some(output) => return Some(output),
+        }
+        None
     }
 
     /// Starts the first item that waits.
@@ -228,23 +294,34 @@ where
         let mut this = self.as_mut().project();
         this.order.started(&mut this.slots);
         let item = this.slots.begin(number);
-        let guard = Settle { engine: self.as_mut(), number };
+        let guard = Settle { engine: self.as_mut(), number, starts: false };
         let future = launch.launch(item);
         core::mem::forget(guard);
         self.as_mut().project().slots.run(number, future);
         self.poll_slot(number, task);
     }
 
-    /// Polls the future in a slot, if there is one.
-    #[inline]
-    fn poll_slot(mut self: Pin<&mut Self>, number: u32, task: &Waker) {
-        let mut guard = Settle { engine: self.as_mut(), number };
+    /// Polls the future in a slot, if there is one, and says whether it finished.
+    fn poll_slot(mut self: Pin<&mut Self>, number: u32, task: &Waker) -> bool {
+        let mut guard = Settle { engine: self.as_mut(), number, starts: false };
         let finished = guard.engine.as_mut().project().slots.poll(number, task);
         core::mem::forget(guard);
         if finished {
             let mut this = self.project();
             this.order.finished(&mut this.slots, number);
         }
+        finished
+    }
+
+    /// Polls the future in a slot, if there is one, and hands out its output.
+    #[inline]
+    fn poll_out(mut self: Pin<&mut Self>, number: u32, task: &Waker) -> Option<F::Output> {
+        let mut guard = Settle { engine: self.as_mut(), number, starts: false };
+        let finished = guard.engine.as_mut().project().slots.poll_out(number, task);
+        core::mem::forget(guard);
+        let (output, link) = finished?;
+        self.project().order.passed(number, link);
+        Some(output)
     }
 
     #[inline]
@@ -253,7 +330,7 @@ where
         front != NIL && self.slots.is_done(front)
     }
 
-    #[inline]
+    #[inline(always)]
     fn hand_out(self: Pin<&mut Self>) -> Option<F::Output> {
         if !self.has_output() {
             return None;
@@ -269,15 +346,17 @@ where
 struct Settle<'a, E: Settles> {
     engine: Pin<&'a mut E>,
     number: u32,
+    /// The slot is reserved and not taken yet.
+    starts: bool,
 }
 
 trait Settles {
-    fn settle(self: Pin<&mut Self>, number: u32);
+    fn settle(self: Pin<&mut Self>, number: u32, starts: bool);
 }
 
 impl<E: Settles> Drop for Settle<'_, E> {
     fn drop(&mut self) {
-        self.engine.as_mut().settle(self.number);
+        self.engine.as_mut().settle(self.number, self.starts);
     }
 }
 
@@ -288,37 +367,18 @@ where
     O: Policy,
 {
     #[cold]
-    fn settle(self: Pin<&mut Self>, number: u32) {
+    fn settle(self: Pin<&mut Self>, number: u32, starts: bool) {
         let mut this = self.project();
-        if this.slots.as_mut().settle(number) {
+        if starts {
+            if this.slots.as_mut().settle_start() {
+                this.order.taken(&mut this.slots, number, true);
+                this.order.finished(&mut this.slots, number);
+            }
+        } else if this.slots.as_mut().settle(number) {
             this.order.finished(&mut this.slots, number);
         } else {
             this.order.gone(&mut this.slots, number);
             this.slots.release(number);
         }
-    }
-}
-
-// === impl Budget ===
-
-impl Budget {
-    #[inline]
-    fn new(window: usize) -> Self {
-        Self { spent: 0, most: window.saturating_mul(STEPS_A_SLOT).min(MOST_STEPS) }
-    }
-
-    #[inline]
-    fn spend(&mut self) {
-        self.spent += 1;
-    }
-
-    #[inline]
-    fn is_spent(&self) -> bool {
-        self.spent >= self.most
-    }
-
-    #[inline]
-    fn is_late(&self) -> bool {
-        self.spent >= STEPS_BESIDE_AN_ITEM
     }
 }

@@ -24,9 +24,12 @@ pub struct List {
 ///
 /// ```text
 ///   taken(starts = false) ── started ──┐
-///   taken(starts = true) ──────────────┴──► finished ── given
+///   taken(starts = true) ──────────────┼──► finished ── given
+///                                      ├──► passed
 ///                                      └──► gone
 /// ```
+///
+/// An item that starts, finishes and is handed out in one go, with nothing before it, is not told of at all.
 pub trait Policy {
     fn new() -> Self;
 
@@ -47,6 +50,13 @@ pub trait Policy {
 
     /// The output of [`front`](Self::front) was handed out.
     fn given(&mut self, links: &mut impl Links);
+
+    /// Whether the output of `slot`, which runs, may be handed out the moment that it is there. `front` is what
+    /// [`front`](Self::front) says; as long as nothing finishes, starts or is handed out, that is the same.
+    fn may_pass(front: u32, slot: u32) -> bool;
+
+    /// The output of `slot` was handed out at once, as [`may_pass`](Self::may_pass) said. Its link was `link`.
+    fn passed(&mut self, slot: u32, link: u32);
 
     /// What was started in `slot` is gone and leaves no output.
     fn gone(&mut self, links: &mut impl Links, slot: u32);
@@ -95,6 +105,12 @@ impl List {
     #[inline]
     pub fn pop_front(&mut self, links: &impl Links) {
         self.head = self.after(links, self.head);
+    }
+
+    /// Takes the first one out, whose link is known.
+    #[inline]
+    pub fn pop_linked(&mut self, link: u32) {
+        self.head = if self.head == self.tail { NIL } else { link };
     }
 
     /// The slot behind `slot`, which is in this list, or [`NIL`].
@@ -163,6 +179,14 @@ impl Policy for AsCompleted {
         self.finished.pop_front(links);
     }
 
+    #[inline]
+    fn may_pass(front: u32, _: u32) -> bool {
+        front == NIL
+    }
+
+    #[inline]
+    fn passed(&mut self, _: u32, _: u32) {}
+
     fn gone(&mut self, _: &mut impl Links, _: u32) {}
 }
 
@@ -201,6 +225,16 @@ impl Policy for AsTaken {
     #[inline]
     fn given(&mut self, links: &mut impl Links) {
         self.all.pop_front(links);
+    }
+
+    #[inline]
+    fn may_pass(front: u32, slot: u32) -> bool {
+        front == slot
+    }
+
+    #[inline]
+    fn passed(&mut self, _: u32, link: u32) {
+        self.all.pop_linked(link);
     }
 
     /// Walks the list; only a panic leads here.

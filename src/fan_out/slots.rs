@@ -4,15 +4,16 @@
 //!            take an item                    start                poll: ready            hand out
 //!   Free ──┬──────────────► Waiting(item) ──────────► Running(future) ──────► Done(output) ──────► Free
 //!          └───────────────────────────────────────────►│ │
-//!                  take and start                         └── panic ──► Free
+//!                  take and start                         └── panic, or ready and handed out at once ──► Free
 //! ```
 //!
 //! Futures are pinned where they are: a slot never moves, and a future leaves it only by being dropped there. There is no
 //! `unsafe` here, the projections see to it.
 
 use core::future::Future;
+use core::mem::needs_drop;
 use core::pin::Pin;
-use core::task::{Context, Waker};
+use core::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
@@ -47,9 +48,7 @@ pin_project! {
 }
 
 impl<I, F: Future> Entry<I, F> {
-    fn new(slot: Slot<I, F>) -> Self {
-        Self { link: NIL, slot }
-    }
+    const FREE: Self = Self { link: NIL, slot: Slot::Free };
 }
 
 /// How much room is worth asking for.
@@ -87,6 +86,12 @@ pub trait Bed {
 
     /// The next entry that was woken. It may be in any state.
     fn next_woken(self: Pin<&mut Self>) -> Option<u32>;
+
+    /// Whether [`next_woken`](Self::next_woken) would find nothing, for those who can tell quickly.
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        false
+    }
 
     /// Prepares for `Pending`; false if something was woken already.
     fn sleep(self: Pin<&mut Self>, task: &Waker) -> bool;
@@ -145,35 +150,77 @@ where
     F: Future,
     B: Bed<Entry = Entry<I, F>>,
 {
+    /// The number of a free slot, which is still among the free.
+    #[inline]
+    pub fn reserve(self: Pin<&mut Self>, plan: impl FnOnce() -> Plan) -> u32 {
+        let this = self.project();
+        if *this.free == NIL {
+            *this.free = this.bed.push(Entry::FREE, plan);
+        }
+        *this.free
+    }
+
+    /// Takes what [`reserve`](Self::reserve) named out of the free.
+    #[inline]
+    fn occupy(self: Pin<&mut Self>) {
+        let this = self.project();
+        *this.free = this.bed.get(*this.free).link;
+        *this.taken += 1;
+    }
+
     /// Puts an item into a free slot.
     #[inline]
     pub fn insert_item(mut self: Pin<&mut Self>, item: I, plan: impl FnOnce() -> Plan) -> u32 {
-        let number = self.as_mut().insert(Slot::Waiting { item }, plan);
+        let number = self.as_mut().reserve(plan);
+        self.as_mut().project().bed.get_pin(number).project().slot.set(Slot::Waiting { item });
+        self.as_mut().occupy();
         *self.project().waiting += 1;
         number
     }
 
-    /// Puts a future into a free slot.
+    /// Puts a future into the slot that is [reserved](Self::reserve) and polls it.
+    ///
+    /// The slot stays free if the future finishes.
+    ///
+    /// A panic, of the poll or of the drop of a finished future, needs a [`settle_start`](Self::settle_start).
     #[inline]
-    pub fn insert_future(mut self: Pin<&mut Self>, future: F, plan: impl FnOnce() -> Plan) -> u32 {
-        let number = self.as_mut().insert(Slot::Running { future }, plan);
-        *self.project().running += 1;
-        number
+    pub fn start(self: Pin<&mut Self>, future: F, task: &Waker) -> Option<F::Output> {
+        let this = self.project();
+        let (free, running, taken) = (this.free, this.running, this.taken);
+        let number = *free;
+        this.bed.with_waker(number, task, |entry, waker| {
+            let mut entry = entry.project();
+            entry.slot.set(Slot::Running { future });
+            let output = poll_out(entry.slot, waker);
+            if output.is_none() {
+                *running += 1;
+                *taken += 1;
+                *free = *entry.link;
+            }
+            output
+        })
     }
 
-    #[inline]
-    fn insert(self: Pin<&mut Self>, slot: Slot<I, F>, plan: impl FnOnce() -> Plan) -> u32 {
-        let this = self.project();
-        let mut number = *this.free;
-        if number == NIL {
-            number = this.bed.push(Entry::new(slot), plan);
+    /// Puts the output that [`start`](Self::start) brought into the slot, to wait there.
+    pub fn keep(mut self: Pin<&mut Self>, output: F::Output) {
+        let this = self.as_mut().project();
+        this.bed.get_pin(*this.free).project().slot.set(Slot::Done { output });
+        self.occupy();
+    }
+
+    /// Tidies up after a future panicked that was to start, and says whether its output is there all the same. Then the
+    /// slot is taken, else it is still free.
+    #[cold]
+    pub fn settle_start(mut self: Pin<&mut Self>) -> bool {
+        let this = self.as_mut().project();
+        let mut slot = this.bed.get_pin(*this.free).project().slot;
+        let finished = matches!(slot.as_mut().project(), SlotProj::Done { .. });
+        if finished {
+            self.occupy();
         } else {
-            let mut entry = this.bed.get_pin(number).project();
-            *this.free = *entry.link;
-            entry.slot.set(slot);
+            slot.set(Slot::Free);
         }
-        *this.taken += 1;
-        number
+        finished
     }
 
     /// Takes a waiting item out to be made into a future, which [`run`](Self::run) puts in its place. Until then the slot
@@ -194,7 +241,7 @@ where
         self.project().bed.get_pin(number).project().slot.set(Slot::Running { future });
     }
 
-    /// Polls the future in a slot, if there is one, and says whether it finished.
+    /// Polls the future in a slot, if there is one, and says whether it finished. Its output stays in the slot.
     ///
     /// A panic, of the poll or of the drop of a finished future, needs a [`settle`](Self::settle).
     #[inline]
@@ -203,10 +250,7 @@ where
         let finished = this.bed.with_waker(number, task, |entry, waker| {
             let mut slot = entry.project().slot;
             let SlotProj::Running { future } = slot.as_mut().project() else { return false };
-            let output = match future.poll(&mut Context::from_waker(waker)) {
-                core::task::Poll::Ready(output) => output,
-                core::task::Poll::Pending => return false,
-            };
+            let Poll::Ready(output) = future.poll(&mut Context::from_waker(waker)) else { return false };
             slot.project_replace(Slot::Done { output });
             true
         });
@@ -214,6 +258,24 @@ where
             *this.running -= 1;
         }
         finished
+    }
+
+    /// Polls the future in a slot, if there is one. If it finished, the slot is freed, and its output and what was its
+    /// link are handed out.
+    ///
+    /// A panic, of the poll or of the drop of a finished future, needs a [`settle`](Self::settle).
+    #[inline]
+    pub fn poll_out(self: Pin<&mut Self>, number: u32, task: &Waker) -> Option<(F::Output, u32)> {
+        let this = self.project();
+        let (free, running, taken) = (this.free, this.running, this.taken);
+        this.bed.with_waker(number, task, |entry, waker| {
+            let entry = entry.project();
+            let output = poll_out(entry.slot, waker)?;
+            *running -= 1;
+            *taken -= 1;
+            let link = core::mem::replace(entry.link, core::mem::replace(free, number));
+            Some((output, link))
+        })
     }
 
     /// Counts a slot anew whose future panicked, and says whether its output is there all the same.
@@ -264,6 +326,11 @@ where
     }
 
     #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.bed.is_quiet()
+    }
+
+    #[inline]
     pub fn next_woken(self: Pin<&mut Self>) -> Option<u32> {
         self.project().bed.next_woken()
     }
@@ -272,6 +339,36 @@ where
     pub fn sleep(self: Pin<&mut Self>, task: &Waker) -> bool {
         self.project().bed.sleep(task)
     }
+}
+
+/// Polls the future in a slot, if there is one, and takes its output out.
+///
+/// If a future that finished panics when it is dropped, its output is left in the slot.
+#[inline]
+fn poll_out<I, F: Future>(mut slot: Pin<&mut Slot<I, F>>, waker: &Waker) -> Option<F::Output> {
+    struct Keep<'a, I, F: Future> {
+        slot: Pin<&'a mut Slot<I, F>>,
+        output: Option<F::Output>,
+    }
+
+    impl<I, F: Future> Drop for Keep<'_, I, F> {
+        #[inline]
+        fn drop(&mut self) {
+            if let Some(output) = self.output.take() {
+                self.slot.set(Slot::Done { output });
+            }
+        }
+    }
+
+    let SlotProj::Running { future } = slot.as_mut().project() else { return None };
+    let Poll::Ready(output) = future.poll(&mut Context::from_waker(waker)) else { return None };
+    if !needs_drop::<F>() {
+        slot.set(Slot::Free);
+        return Some(output);
+    }
+    let mut keep = Keep { slot, output: Some(output) };
+    keep.slot.set(Slot::Free);
+    keep.output.take()
 }
 
 impl<I, F, B> Links for Pin<&mut Slots<B>>
