@@ -223,13 +223,13 @@ fn the_task_that_sleeps_is_woken_also_while_the_one_before_is_just_being_woken()
         let mut round = Round::new();
         let mut seen = 0;
         let mut asleep = None;
-        for _ in 0..3 {
-            let count = alloc::sync::Arc::new(Count(core::sync::atomic::AtomicUsize::new(0)));
-            let waker = count.clone().into();
+        let [one, two] = [(); 2].map(|()| alloc::sync::Arc::new(Count(core::sync::atomic::AtomicUsize::new(0))));
+        for count in [&one, &two, &two] {
+            count.0.store(0, Ordering::Relaxed);
             while shared.next(&mut round).is_some() {
                 seen += 1;
             }
-            asleep = round.sleep(&shared.hub, &waker).then_some(count);
+            asleep = round.sleep(&shared.hub, &count.clone().into()).then_some(count);
         }
         for thread in threads {
             thread.join().unwrap();
