@@ -211,7 +211,7 @@ impl alloc::task::Wake for Count {
 }
 
 #[test]
-fn the_task_that_sleeps_is_woken_also_while_the_one_before_is_just_being_woken() {
+fn model_the_task_that_sleeps_is_woken_also_while_the_one_before_is_just_being_woken() {
     check(3, || {
         let shared = Shared::new(1, 2);
         let threads: Vec<_> = (0..2)
