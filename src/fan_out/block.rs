@@ -452,7 +452,7 @@ impl<T> Bed for Heap<T> {
         unsafe { Pin::new_unchecked(self.chunks.entry(number as usize).0.as_mut()) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn with_waker<R>(self: Pin<&mut Self>, number: u32, _task: &Waker, f: impl FnOnce(Pin<&mut T>, &Waker) -> R) -> R {
         let (mut entry, data) = self.chunks.entry(number as usize);
         // SAFETY: the data is as in B6, by way of B1. The functions of the table do what wakers should: they touch atomics

@@ -215,7 +215,7 @@ where
 
     /// Starts what waits and takes from the source, until there is no place or nothing to be had, or until an item is
     /// ready when it starts and nothing is before it.
-    #[inline]
+    #[inline(always)]
     fn fill<St, M>(
         mut self: Pin<&mut Self>,
         mut source: Pin<&mut St>,
@@ -267,7 +267,7 @@ where
     }
 
     /// Starts a future that was just made: its first poll is now. Its output is handed out if nothing is before it.
-    #[inline]
+    #[inline(always)]
     fn start<St: Stream>(mut self: Pin<&mut Self>, future: F, source: &St, task: &Waker) -> Option<F::Output> {
         let this = self.as_mut().project();
         let window = *this.window;
@@ -314,7 +314,7 @@ where
     }
 
     /// Polls the future in a slot, if there is one, and hands out its output.
-    #[inline]
+    #[inline(always)]
     fn poll_out(mut self: Pin<&mut Self>, number: u32, task: &Waker) -> Option<F::Output> {
         let mut guard = Settle { engine: self.as_mut(), number, starts: false };
         let finished = guard.engine.as_mut().project().slots.poll_out(number, task);

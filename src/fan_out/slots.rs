@@ -183,7 +183,7 @@ where
     /// The slot stays free if the future finishes.
     ///
     /// A panic, of the poll or of the drop of a finished future, needs a [`settle_start`](Self::settle_start).
-    #[inline]
+    #[inline(always)]
     pub fn start(self: Pin<&mut Self>, future: F, task: &Waker) -> Option<F::Output> {
         let this = self.project();
         let (free, running, taken) = (this.free, this.running, this.taken);
@@ -264,7 +264,7 @@ where
     /// link are handed out.
     ///
     /// A panic, of the poll or of the drop of a finished future, needs a [`settle`](Self::settle).
-    #[inline]
+    #[inline(always)]
     pub fn poll_out(self: Pin<&mut Self>, number: u32, task: &Waker) -> Option<(F::Output, u32)> {
         let this = self.project();
         let (free, running, taken) = (this.free, this.running, this.taken);
@@ -344,7 +344,7 @@ where
 /// Polls the future in a slot, if there is one, and takes its output out.
 ///
 /// If a future that finished panics when it is dropped, its output is left in the slot.
-#[inline]
+#[inline(always)]
 fn poll_out<I, F: Future>(mut slot: Pin<&mut Slot<I, F>>, waker: &Waker) -> Option<F::Output> {
     struct Keep<'a, I, F: Future> {
         slot: Pin<&'a mut Slot<I, F>>,
