@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 use futures_lite::stream;
 use tollgate::FanOutExt;
+use tollgate::fan_out::WakeTable;
 
 /// Counts per thread, for tests run side by side.
 struct Counting;
@@ -183,4 +184,18 @@ fn waking_and_cloning_wakers_allocates_nothing() {
         assert!(Pin::new(&mut outputs).poll_next(&mut cx).is_pending());
     });
     assert_eq!(made, 0);
+}
+
+#[test]
+fn inline_forms_allocate_nothing() {
+    static TABLE: WakeTable<2> = WakeTable::new();
+    let (made, bytes, _) = allocations(|| {
+        assert_eq!(drain(unknown(5000).fan_out_inline_with::<1, _, _>(steps)), 5000);
+        assert_eq!(drain(unknown(5000).fan_out_inline_with::<8, _, _>(steps).ordered()), 5000);
+        assert_eq!(drain(unknown(5000).fan_out_inline_with::<100, _, _>(steps).limit(7).ordered()), 5000);
+        assert_eq!(drain(unknown(5000).fan_out_inline_with::<8, _, _>(steps).wake_table(&TABLE)), 5000);
+        let outputs = unknown(5000).fan_out_inline_with::<100, _, _>(steps).wake_table(&TABLE);
+        assert_eq!(drain(outputs.ordered().stop_when(std::future::pending::<()>())), 5000);
+    });
+    assert_eq!((made, bytes), (0, 0));
 }

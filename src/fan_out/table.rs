@@ -155,9 +155,8 @@ impl<const W: usize> WakeTable<W> {
     /// Takes the table, if it is free, until what is returned is dropped.
     pub(super) fn claim(&'static self) -> Option<Tabled<W>> {
         // ORDERING: Acquire pairs with the Release in `drop`: the new owner finds the table as the last one left it.
-        if self.header.claimed.swap(true, Ordering::Acquire) {
-            return None;
-        }
+        // Relaxed on failure: it is somebody else's.
+        self.header.claimed.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok()?;
         for block in &self.blocks {
             block.word.take();
         }
@@ -241,3 +240,6 @@ impl<const W: usize> fmt::Debug for Tabled<W> {
         f.debug_struct("Tabled").field("table", self.table).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod model;

@@ -1,6 +1,7 @@
-//! Fan-out, polled by hand.
-#![cfg(feature = "alloc")]
-#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
+//! What every fan-out does, wherever it keeps its futures.
+//!
+//! Whoever includes this says where: by a trait [`Form`](crate::Form) with the methods of `FanOutExt`, and the type
+//! [`Store`](crate::Store). There are [`SLOTS`](crate::SLOTS) at least.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,137 +17,15 @@ use std::thread;
 
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
-use futures_lite::future::{block_on, yield_now};
+use futures_lite::future::block_on;
 use futures_lite::{StreamExt, stream};
-use tollgate::fan_out::{Direct, Ordered, Unordered, With};
-use tollgate::{FanOut, FanOutExt};
+use tollgate::FanOut;
+use tollgate::fan_out::{Order, Unordered, With};
 
-// === tools ===
+use crate::{Form, Store};
 
-/// A waker that counts.
-struct Wakes(AtomicUsize);
-
-impl Wakes {
-    fn new() -> (Arc<Self>, Waker) {
-        let wakes = Arc::new(Self(AtomicUsize::new(0)));
-        (wakes.clone(), Waker::from(wakes))
-    }
-
-    /// How many wakes came since the last time.
-    fn take(&self) -> usize {
-        self.0.swap(0, Ordering::Relaxed)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Polls once.
-fn poll<S: Stream + Unpin>(stream: &mut S, waker: &Waker) -> Poll<Option<S::Item>> {
-    Pin::new(stream).poll_next(&mut Context::from_waker(waker))
-}
-
-/// Polls once with a waker that does nothing.
-fn peek<S: Stream + Unpin>(stream: &mut S) -> Poll<Option<S::Item>> {
-    poll(stream, Waker::noop())
-}
-
-/// Something that futures wait for, and that counts their polls.
-#[derive(Clone, Default)]
-struct Gate(Arc<Mutex<GateState>>);
-
-#[derive(Default)]
-struct GateState {
-    open: bool,
-    polls: usize,
-    waker: Option<Waker>,
-}
-
-impl Gate {
-    fn open(&self) {
-        let waker = {
-            let mut state = self.0.lock().unwrap();
-            state.open = true;
-            state.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// The waker of whoever waits.
-    fn waker(&self) -> Waker {
-        self.0.lock().unwrap().waker.clone().expect("somebody waits")
-    }
-
-    fn polls(&self) -> usize {
-        self.0.lock().unwrap().polls
-    }
-
-    async fn pass(self) {
-        poll_fn(move |cx| {
-            let mut state = self.0.lock().unwrap();
-            state.polls += 1;
-            if state.open {
-                return Poll::Ready(());
-            }
-            state.waker = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await
-    }
-}
-
-fn gates(n: usize) -> Vec<Gate> {
-    (0..n).map(|_| Gate::default()).collect()
-}
-
-/// A stream of the numbers of the gates, each through its gate.
-fn through(gates: &[Gate]) -> impl Stream<Item = impl Future<Output = usize>> + Unpin {
-    let gates = gates.to_vec();
-    stream::iter(gates.into_iter().enumerate()).map(|(n, gate)| async move {
-        gate.pass().await;
-        n
-    })
-}
-
-/// A source that counts what it gave and panics when polled after its end.
-struct Source {
-    left: usize,
-    given: Rc<Cell<usize>>,
-    ended: bool,
-}
-
-impl Source {
-    fn new(left: usize) -> (Self, Rc<Cell<usize>>) {
-        let given = Rc::new(Cell::new(0));
-        (Self { left, given: given.clone(), ended: false }, given)
-    }
-}
-
-impl Stream for Source {
-    type Item = usize;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<usize>> {
-        assert!(!self.ended, "polled after its end");
-        if self.left == 0 {
-            self.ended = true;
-            return Poll::Ready(None);
-        }
-        self.left -= 1;
-        self.given.set(self.given.get() + 1);
-        Poll::Ready(Some(self.given.get() - 1))
-    }
-}
-
-async fn yields(times: usize) {
-    for _ in 0..times {
-        yield_now().await;
-    }
-}
+pub mod tools;
+use tools::*;
 
 // === limits ===
 
@@ -212,45 +91,13 @@ fn the_first_poll_fills_all_places() {
     assert_eq!(gates.iter().map(Gate::polls).collect::<Vec<_>>(), [1, 1, 1, 0, 0]);
 }
 
-#[test]
-fn a_thousand_places_are_filled_by_one_poll() {
-    let mut outputs = stream::repeat_with(|| Box::pin(pending::<()>())).fan_out(1000);
-    assert!(peek(&mut outputs).is_pending());
-    assert_eq!(outputs.in_flight(), 1000);
-}
-
-#[test]
-fn an_unlimited_fan_out_of_an_endless_source_lets_its_task_go() {
-    let (source, given) = Source::new(usize::MAX);
-    let mut outputs = source.fan_out_with(usize::MAX, |_| pending::<()>());
-    let (wakes, waker) = Wakes::new();
-    for polls in 1..=3 {
-        assert!(poll(&mut outputs, &waker).is_pending());
-        assert_eq!(wakes.take(), 1, "it is not done, and says so");
-        assert!(given.get() <= polls * 2048);
-    }
-    assert_eq!(outputs.in_flight(), given.get());
-}
-
-#[test]
-fn an_endless_source_of_ready_items_does_not_delay_the_first_output() {
-    let (source, given) = Source::new(usize::MAX);
-    let mut outputs = source.fan_out_with(100_000, ready);
-    assert_eq!(peek(&mut outputs), Poll::Ready(Some(0)));
-    assert!(given.get() <= 256, "{} were taken before the first was handed out", given.get());
-}
-
 // === window ===
 
 type Job = Pin<Box<dyn Future<Output = usize>>>;
-type Boxed<O> = FanOut<Pin<Box<dyn Stream<Item = usize>>>, With<fn(usize) -> Job>, O>;
+type Boxed<O> = FanOut<Pin<Box<dyn Stream<Item = usize>>>, With<fn(usize) -> Job>, O, Store>;
 
 /// Checks the window from inside the source: what was given and has not come out must never exceed it.
-fn window_is_kept<O: tollgate::fan_out::Order>(
-    limit: usize,
-    window: usize,
-    order: impl FnOnce(Boxed<Unordered>) -> Boxed<O>,
-) {
+fn window_is_kept<O: Order>(limit: usize, window: usize, order: impl FnOnce(Boxed<Unordered>) -> Boxed<O>) {
     let (given, received, peak) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     let source: Pin<Box<dyn Stream<Item = usize>>> = {
         let (given, received, peak) = (given.clone(), received.clone(), peak.clone());
@@ -444,74 +291,6 @@ fn items_start_in_the_order_of_the_input() {
 // === wakes ===
 
 #[test]
-fn only_what_was_woken_is_polled() {
-    let gates = gates(200);
-    let mut outputs = through(&gates).fan_out(200);
-    assert!(peek(&mut outputs).is_pending());
-    gates[150].open();
-    assert_eq!(peek(&mut outputs), Poll::Ready(Some(150)));
-    assert!(peek(&mut outputs).is_pending());
-    let polls: Vec<_> = gates.iter().map(Gate::polls).collect();
-    assert!(polls.iter().enumerate().all(|(n, &polls)| polls == if n == 150 { 2 } else { 1 }));
-}
-
-#[test]
-fn a_batch_of_wakes_wakes_the_task_once_and_a_quiet_stream_never() {
-    let gates = gates(100);
-    let mut outputs = through(&gates).fan_out(100);
-    let (wakes, waker) = Wakes::new();
-    for _ in 0..3 {
-        assert!(poll(&mut outputs, &waker).is_pending());
-    }
-    assert_eq!(wakes.take(), 0, "all pending, nothing to wake for");
-    gates.iter().for_each(Gate::open);
-    assert_eq!(wakes.take(), 1);
-    for _ in 0..100 {
-        assert!(poll(&mut outputs, &waker).is_ready());
-    }
-    assert_eq!(wakes.take(), 0);
-}
-
-#[test]
-fn ten_thousand_wakes_at_once_are_all_seen() {
-    // More words than there are flags for them, so that one flag stands for several.
-    let gates = gates(10_000);
-    let mut outputs = through(&gates).fan_out(10_000);
-    let (wakes, waker) = Wakes::new();
-    while outputs.in_flight() < 10_000 {
-        assert!(poll(&mut outputs, &waker).is_pending());
-        assert_eq!(wakes.take(), usize::from(outputs.in_flight() < 10_000));
-    }
-    for step in [3, 2] {
-        gates.iter().step_by(step).for_each(Gate::open);
-        assert_eq!(wakes.take(), 1);
-        let open = gates.iter().filter(|gate| gate.0.lock().unwrap().open).count();
-        while outputs.in_flight() + open > 10_000 {
-            assert!(poll(&mut outputs, &waker).is_ready());
-        }
-        assert!(poll(&mut outputs, &waker).is_pending());
-        assert_eq!(wakes.take(), 0);
-    }
-    gates.iter().for_each(Gate::open);
-    assert_eq!(block_on(outputs.count()), 10_000 / 3);
-}
-
-#[test]
-fn waking_twice_is_waking_once() {
-    let gates = gates(2);
-    let mut outputs = through(&gates).fan_out(2);
-    let (wakes, waker) = Wakes::new();
-    assert!(poll(&mut outputs, &waker).is_pending());
-    let child = gates[0].waker();
-    child.wake_by_ref();
-    child.wake_by_ref();
-    child.wake();
-    assert_eq!(wakes.take(), 1);
-    assert!(poll(&mut outputs, &waker).is_pending());
-    assert_eq!((gates[0].polls(), gates[1].polls(), wakes.take()), (2, 1, 0));
-}
-
-#[test]
 fn a_wake_during_the_poll_is_not_lost() {
     // Wakes itself in the middle of its own poll, and is ready the next time.
     let mut first = true;
@@ -520,24 +299,10 @@ fn a_wake_during_the_poll_is_not_lost() {
         if std::mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }
     });
     let mut outputs = stream::iter([job]).fan_out(1);
-    assert_eq!(peek(&mut outputs), Poll::Ready(Some(())));
-}
-
-#[test]
-fn a_wake_while_the_consumer_is_busy_is_not_lost() {
-    let gates = gates(3);
-    let mut outputs = through(&gates).fan_out(3);
     let (wakes, waker) = Wakes::new();
-    assert!(poll(&mut outputs, &waker).is_pending());
-    gates[0].open();
-    assert!(poll(&mut outputs, &waker).is_ready());
-    wakes.take();
-    gates[1].open();
-    assert_eq!(wakes.take(), 0, "the consumer is about to poll anyway");
-    assert_eq!(poll(&mut outputs, &waker), Poll::Ready(Some(1)));
-    assert!(poll(&mut outputs, &waker).is_pending());
-    gates[2].open();
-    assert_eq!(wakes.take(), 1);
+    while poll(&mut outputs, &waker).is_pending() {
+        assert_eq!(wakes.take(), 1);
+    }
 }
 
 #[test]
@@ -572,18 +337,6 @@ fn the_waker_of_a_finished_future_does_no_harm_to_the_next_in_its_slot() {
     stale.wake_by_ref();
     drop(stale.clone());
     stale.wake();
-}
-
-#[test]
-fn wakers_of_one_future_are_the_same_and_those_of_two_are_not() {
-    let gates = gates(2);
-    let mut outputs = through(&gates).fan_out(2);
-    assert!(peek(&mut outputs).is_pending());
-    let (a, b) = (gates[0].waker(), gates[1].waker());
-    a.wake_by_ref();
-    assert!(peek(&mut outputs).is_pending());
-    assert!(gates[0].waker().will_wake(&a), "futures can tell that they need not store it again");
-    assert!(!a.will_wake(&b));
 }
 
 /// A task whose waker polls on the spot, as some executors do.
@@ -621,6 +374,9 @@ fn a_waker_may_poll_on_the_spot() {
     gates[1].open();
     assert_eq!(task.polls.load(Ordering::Relaxed), 2);
     assert_eq!(task.stream.lock().unwrap().in_flight(), 2);
+    // A gate that is still shut may hold the task's own waker, and so keep the task alive for ever.
+    gates[0].open();
+    gates[2].open();
 }
 
 #[test]
@@ -682,7 +438,7 @@ fn a_task_has_its_turn_while_all_futures_wake_themselves() {
     for _ in 0..3 {
         polls.set(0);
         assert!(poll(&mut outputs, &waker).is_pending());
-        assert_eq!(wakes.take(), 1);
+        assert!(wakes.take() >= 1);
         assert!(polls.get() >= 100 && polls.get() <= 400, "{} polls", polls.get());
     }
 }
@@ -996,9 +752,9 @@ fn panics<R>(f: impl FnOnce() -> R) {
     assert!(catch_unwind(AssertUnwindSafe(f)).is_err(), "there should have been a panic");
 }
 
-type Numbers<O> = FanOut<stream::Iter<std::ops::Range<usize>>, With<fn(usize) -> Job>, O>;
+type Numbers<O> = FanOut<stream::Iter<std::ops::Range<usize>>, With<fn(usize) -> Job>, O, Store>;
 
-fn panicking_jobs<O: tollgate::fan_out::Order>(outputs: Numbers<O>, expected: &[usize]) {
+fn panicking_jobs<O: Order>(outputs: Numbers<O>, expected: &[usize]) {
     let mut outputs = outputs;
     let mut out = Vec::new();
     let mut panics = 0;
@@ -1210,87 +966,6 @@ fn futures_may_be_neither_unpin_nor_send_nor_static() {
 }
 
 #[test]
-fn pinned_futures_stay_where_they_are_when_the_stream_grows_or_moves() {
-    let jobs = stream::unfold(0, |n: usize| async move { (n < 5000).then_some((n, n + 1)) });
-    let mut outputs = Box::pin(jobs).fan_out_with(100_000, |n| async move {
-        let here = &raw const n as usize;
-        yields(n % 3).await;
-        assert_eq!(here, &raw const n as usize);
-        n
-    });
-    let mut first = None;
-    while first.is_none() {
-        if let Poll::Ready(output) = peek(&mut outputs) {
-            first = output;
-        }
-    }
-    let moved = outputs;
-    let mut out: Vec<_> = block_on(moved.collect());
-    out.extend(first);
-    out.sort_unstable();
-    assert_eq!(out, (0..5000).collect::<Vec<_>>());
-}
-
-#[test]
-fn auto_traits_follow_from_the_parts() {
-    fn send<T: Send>() {}
-    fn sync<T: Sync>() {}
-    fn unpin<T: Unpin>() {}
-    type Plain = stream::Iter<std::vec::IntoIter<usize>>;
-    type Job = fn(usize) -> std::future::Ready<usize>;
-    send::<FanOut<Plain, With<Job>>>();
-    sync::<FanOut<Plain, With<Job>, Ordered>>();
-    unpin::<FanOut<stream::Iter<std::vec::IntoIter<std::future::Pending<PhantomPinned>>>, Direct, Unordered>>();
-
-    /// `true` where `T` is `Send`, by preferring the inherent method.
-    struct Probe<T>(std::marker::PhantomData<T>);
-    trait Fallback {
-        fn is_send(&self) -> bool {
-            false
-        }
-        fn is_sync(&self) -> bool {
-            false
-        }
-    }
-    impl<T> Fallback for &Probe<T> {}
-    trait IsSend {
-        fn is_send(&self) -> bool {
-            true
-        }
-    }
-    impl<T: Send> IsSend for Probe<T> {}
-    trait IsSync {
-        fn is_sync(&self) -> bool {
-            true
-        }
-    }
-    impl<T: Sync> IsSync for Probe<T> {}
-    macro_rules! probe {
-        ($T:ty) => {
-            (&Probe::<$T>(std::marker::PhantomData))
-        };
-    }
-    // An output, a future, an item, a closure and a source that may not change threads.
-    type RcJob = fn(usize) -> std::future::Ready<Rc<()>>;
-    assert!((probe!(FanOut<Plain, With<Job>>)).is_send());
-    assert!(!(probe!(FanOut<Plain, With<RcJob>>)).is_send());
-    assert!(
-        !(probe!(FanOut<stream::Iter<std::vec::IntoIter<Rc<()>>>, With<fn(Rc<()>) -> std::future::Ready<()>>>))
-            .is_send()
-    );
-    assert!(!(probe!(FanOut<stream::Pending<std::future::Ready<Rc<()>>>, Direct>)).is_send());
-    assert!(
-        !(probe!(FanOut<stream::Iter<std::vec::IntoIter<usize>>, With<fn(usize) -> std::future::Pending<*const ()>>>))
-            .is_send()
-    );
-    // `Cell` may change threads and may not be shared.
-    type CellJob = fn(usize) -> std::future::Ready<Cell<usize>>;
-    assert!((probe!(FanOut<Plain, With<Job>>)).is_sync());
-    assert!((probe!(FanOut<Plain, With<CellJob>>)).is_send());
-    assert!(!(probe!(FanOut<Plain, With<CellJob>>)).is_sync());
-}
-
-#[test]
 fn debug_tells_what_is_where() {
     let mut outputs = stream::iter(0..5).fan_out_with(2, |_| pending::<()>()).window(3);
     assert!(peek(&mut outputs).is_pending());
@@ -1323,13 +998,17 @@ fn elsewhere(wakers: Vec<Waker>, mut seed: usize) -> thread::JoinHandle<()> {
 
 #[test]
 fn wakers_may_outlive_the_stream_on_other_threads() {
+    wakers_outlive_the_stream(100);
+}
+
+pub fn wakers_outlive_the_stream(limit: usize) {
     for round in 0..20 {
         let gates = gates(100);
-        let mut outputs = through(&gates).fan_out(if round % 2 == 0 { 100 } else { 100_000 });
+        let mut outputs = through(&gates).fan_out(limit);
         assert!(peek(&mut outputs).is_pending());
         let wakers = || gates.iter().map(Gate::waker).collect();
         let threads = [elsewhere(wakers(), round), elsewhere(wakers(), round + 1000)];
-        if round % 4 < 2 {
+        if round % 2 == 0 {
             assert!(peek(&mut outputs).is_pending());
         }
         drop(outputs);
@@ -1409,7 +1088,7 @@ fn run_at_random(seed: u64, ordered: bool) {
         }
         match poll(&mut outputs, &waker) {
             Poll::Ready(Some(n)) => {
-                assert!(gates[n].0.lock().unwrap().open);
+                assert!(gates[n].is_open());
                 out.push(n);
                 given += 1;
                 pending = false;
