@@ -22,6 +22,9 @@
 //! | `limit` running also behind a slow first item | `.ordered()` with a [`.window(n)`](FanOut::window) above the limit |
 //! | the next item running before I ask for the next result | `.window(limit + 1)` or more |
 //! | everything at once | a limit of `usize::MAX`; nothing is allocated ahead for that |
+//! | to do something with each output that itself waits | [`.for_each(f)`](FanOut::for_each), [`.fold(init, f)`](FanOut::fold), [`.drive_while(future)`](FanOut::drive_while) |
+//! | the first error to end it | [`.try_for_each(f)`](FanOut::try_for_each), [`.try_policy(policy)`](FanOut::try_policy) |
+//! | all errors, apart from the rest | [`.collect_results()`](FanOut::collect_results) |
 //! | an end from outside | [`.stop_when(future)`](FanOut::stop_when), [`stop()`](FanOut::stop), or drop it |
 //!
 //! # Order
@@ -48,6 +51,66 @@
 //! In the second picture item 1 is finished (`.`) and waits for item 0. It takes up room: the window, which bounds what was
 //! taken from the source and is not handed out yet, is 2 like the limit. A slow first item thus costs concurrency, and a
 //! wider window buys it back with memory. No window makes the memory unbounded.
+//!
+//! # Snoozing and futurelock
+//!
+//! What is in flight makes progress only while somebody polls the stream. This loop does not, as long as it saves a page:
+//!
+//! ```no_run
+//! # use futures_lite::{StreamExt, stream};
+//! # use tollgate::FanOutExt;
+//! # async fn fetch(_: &str) -> String { String::new() }
+//! # async fn save(_: String) {}
+//! # async fn run() {
+//! let mut pages = core::pin::pin!(stream::iter(["a", "b", "c"]).fan_out_with(2, fetch));
+//! while let Some(page) = pages.next().await {
+//!     save(page).await; // the other page is not fetched meanwhile: it snoozes
+//! }
+//! # }
+//! ```
+//!
+//! That costs time: a peer gives up on a connection that nobody reads, and a deadline passes unseen. And it may cost
+//! everything. Say that `fetch` and `save` each need one of a limited number of connections. A fetch has its turn, and gets
+//! the last connection, while nobody polls it. It will give the connection back when the loop comes round, the loop comes
+//! round when the page is saved, and that waits for the connection. This is *futurelock*. It needs no threads and no bug
+//! in either of the two, and the same goes for a lock, or a channel that is full.
+//!
+//! A consumer whose body runs beside what is in flight has neither problem:
+//!
+//! ```
+//! # use core::pin::pin;
+//! # use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
+//! # use tollgate::FanOutExt;
+//! use tollgate::Semaphore;
+//!
+//! static CONNECTIONS: Semaphore = Semaphore::new(1);
+//!
+//! async fn fetch(page: &str) -> String {
+//!     let _connection = CONNECTIONS.acquire().await;
+//!     yield_now().await;
+//!     page.to_uppercase()
+//! }
+//!
+//! async fn save(page: String) {
+//!     let _connection = CONNECTIONS.acquire().await;
+//!     yield_now().await;
+//! }
+//!
+//! # block_on(async {
+//! let pages = stream::iter(["a", "b", "c"]).fan_out_with(2, fetch);
+//! pages.for_each(save).await;
+//!
+//! // The same with a loop of one's own:
+//! let mut pages = pin!(stream::iter(["a", "b", "c"]).fan_out_with(2, fetch));
+//! while let Some(page) = pages.next().await {
+//!     pages.as_mut().drive_while(save(page)).await;
+//! }
+//! # });
+//! ```
+//!
+//! Outputs that finish meanwhile wait in their places, so the memory stays within the [window](FanOut::window). What needs
+//! no such care is a body that does not wait, or only for what no future in flight can have, and then a loop is as good.
+//! What also helps is to save within the future that fetches, if pages may be saved side by side.
 
 use core::fmt;
 use core::future::Future;
@@ -60,23 +123,32 @@ use pin_project_lite::pin_project;
 
 #[cfg(feature = "alloc")]
 mod block;
+mod consume;
 mod engine;
 mod inline;
 #[cfg(all(test, feature = "alloc"))]
 mod model;
 mod order;
+mod progress;
 mod ready;
+mod sink;
 mod slots;
 mod stop;
 mod storage;
 mod table;
+mod try_policy;
 
+#[cfg(feature = "alloc")]
+pub use consume::CollectResults;
+pub use consume::{DriveWhile, Fold, ForEach, TryForEach};
 use engine::Engine;
 pub use inline::{PollAll, Wakes};
+pub use progress::Progress;
 use slots::Entry;
 pub use stop::Until;
 pub use storage::{Heap, Inline, Storage};
 pub use table::{Tabled, WakeTable};
+pub use try_policy::{TryFanOut, TryPolicy};
 
 /// Fan-out for every [`Stream`].
 pub trait FanOutExt: Stream {
@@ -94,7 +166,7 @@ pub trait FanOutExt: Stream {
     /// use tollgate::FanOutExt;
     ///
     /// let outputs = stream::iter([ready(1), ready(2), ready(3)]).fan_out(2);
-    /// assert_eq!(block_on(outputs.fold(0, |sum, n| sum + n)), 6);
+    /// assert_eq!(block_on(outputs.collect::<Vec<_>>()), [1, 2, 3]);
     /// ```
     #[cfg(feature = "alloc")]
     #[track_caller]
@@ -157,7 +229,7 @@ pub trait FanOutExt: Stream {
     /// use tollgate::FanOutExt;
     ///
     /// let outputs = stream::iter([ready(1), ready(2), ready(3)]).fan_out_inline::<2>();
-    /// assert_eq!(block_on(outputs.fold(0, |sum, n| sum + n)), 6);
+    /// assert_eq!(block_on(outputs.collect::<Vec<_>>()), [1, 2, 3]);
     /// ```
     #[track_caller]
     fn fan_out_inline<const N: usize>(self) -> FanOut<Self, Direct, Unordered, Inline<N>>

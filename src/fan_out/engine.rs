@@ -12,6 +12,8 @@ use super::order::{NIL, Policy};
 use super::slots::{Bed, Entry, Plan, Slots};
 use crate::sync::{AtomicUsize, Ordering};
 
+mod progress;
+
 /// Streams that want no more than this get everything in one allocation; others begin small and grow.
 const ONE_ALLOCATION: usize = 16 * 1024;
 /// Slots of a stream that may want very many.

@@ -70,7 +70,7 @@ use crate::sync::{AtomicBool, Ordering, const_fn, new_array};
 /// // One after the other; side by side they would need two tables.
 /// for _ in 0..2 {
 ///     let sum = stream::iter(1..=100).map(ready).fan_out_inline::<100>().wake_table(&TABLE);
-///     assert_eq!(block_on(sum.fold(0, |sum, n| sum + n)), 5050);
+///     assert_eq!(block_on(sum.fold(0, |sum, n| ready(sum + n))), 5050);
 /// }
 /// ```
 #[repr(C)]
