@@ -35,20 +35,64 @@ pin_project! {
 }
 
 pin_project! {
-    /// A slot and its link.
-    pub struct Entry<I, F>
+    /// A slot, and what is written down about it.
+    pub struct Entry<I, F, W, N>
     where
         F: Future,
     {
         // The next free slot, or the next in whatever list the order keeps.
         link: u32,
+        // Of the item that waits or runs.
+        weight: W,
+        // What the order notes.
+        note: N,
         #[pin]
         slot: Slot<I, F>,
     }
 }
 
-impl<I, F: Future> Entry<I, F> {
-    const FREE: Self = Self { link: NIL, slot: Slot::Free };
+impl<I, F: Future, W: Weight, N: Default> Entry<I, F, W, N> {
+    fn free() -> Self {
+        Self { link: NIL, weight: W::default(), note: N::default(), slot: Slot::Free }
+    }
+}
+
+/// What an item counts for. Without weights that is nothing to write down, and each counts for one.
+pub trait Weight: Copy + Default {
+    /// Whether items differ.
+    const WEIGHED: bool;
+
+    fn get(self) -> usize;
+
+    /// The same, or `limit` if that is less.
+    #[must_use]
+    fn at_most(self, limit: usize) -> Self;
+}
+
+impl Weight for () {
+    const WEIGHED: bool = false;
+
+    #[inline]
+    fn get(self) -> usize {
+        1
+    }
+
+    #[inline]
+    fn at_most(self, _: usize) {}
+}
+
+impl Weight for usize {
+    const WEIGHED: bool = true;
+
+    #[inline]
+    fn get(self) -> usize {
+        self
+    }
+
+    #[inline]
+    fn at_most(self, limit: usize) -> Self {
+        self.min(limit)
+    }
 }
 
 /// How much room is worth asking for.
@@ -111,12 +155,14 @@ pin_project! {
         taken: usize,
         waiting: usize,
         running: usize,
+        // What all that runs weighs, where that is not the same.
+        load: usize,
     }
 }
 
 impl<B> Slots<B> {
     pub fn new(bed: B) -> Self {
-        Self { bed, free: NIL, taken: 0, waiting: 0, running: 0 }
+        Self { bed, free: NIL, taken: 0, waiting: 0, running: 0, load: 0 }
     }
 
     pub fn into_bed(self) -> B {
@@ -145,17 +191,31 @@ impl<B> Slots<B> {
     }
 }
 
-impl<I, F, B> Slots<B>
+impl<I, F, W, N, B> Slots<B>
 where
     F: Future,
-    B: Bed<Entry = Entry<I, F>>,
+    W: Weight,
+    N: Default,
+    B: Bed<Entry = Entry<I, F, W, N>>,
 {
+    /// What all that runs weighs.
+    #[inline]
+    pub fn load(&self) -> usize {
+        if W::WEIGHED { self.load } else { self.running }
+    }
+
+    /// What the item in a slot weighs.
+    #[inline]
+    pub fn weight(&self, number: u32) -> W {
+        self.bed.get(number).weight
+    }
+
     /// The number of a free slot, which is still among the free.
     #[inline]
     pub fn reserve(self: Pin<&mut Self>, plan: impl FnOnce() -> Plan) -> u32 {
         let this = self.project();
         if *this.free == NIL {
-            *this.free = this.bed.push(Entry::FREE, plan);
+            *this.free = this.bed.push(Entry::free(), plan);
         }
         *this.free
     }
@@ -170,9 +230,11 @@ where
 
     /// Puts an item into a free slot.
     #[inline]
-    pub fn insert_item(mut self: Pin<&mut Self>, item: I, plan: impl FnOnce() -> Plan) -> u32 {
+    pub fn insert_item(mut self: Pin<&mut Self>, item: I, weight: W, plan: impl FnOnce() -> Plan) -> u32 {
         let number = self.as_mut().reserve(plan);
-        self.as_mut().project().bed.get_pin(number).project().slot.set(Slot::Waiting { item });
+        let mut entry = self.as_mut().project().bed.get_pin(number).project();
+        *entry.weight = weight;
+        entry.slot.set(Slot::Waiting { item });
         self.as_mut().occupy();
         *self.project().waiting += 1;
         number
@@ -184,9 +246,9 @@ where
     ///
     /// A panic, of the poll or of the drop of a finished future, needs a [`settle_start`](Self::settle_start).
     #[inline(always)]
-    pub fn start(self: Pin<&mut Self>, future: F, task: &Waker) -> Option<F::Output> {
+    pub fn start(self: Pin<&mut Self>, future: F, weight: W, task: &Waker) -> Option<F::Output> {
         let this = self.project();
-        let (free, running, taken) = (this.free, this.running, this.taken);
+        let (free, running, taken, load) = (this.free, this.running, this.taken, this.load);
         let number = *free;
         this.bed.with_waker(number, task, |entry, waker| {
             let mut entry = entry.project();
@@ -196,6 +258,10 @@ where
                 *running += 1;
                 *taken += 1;
                 *free = *entry.link;
+                if W::WEIGHED {
+                    *entry.weight = weight;
+                    *load += weight.get();
+                }
             }
             output
         })
@@ -233,6 +299,9 @@ where
         };
         *this.waiting -= 1;
         *this.running += 1;
+        if W::WEIGHED {
+            *this.load += entry.weight.get();
+        }
         item
     }
 
@@ -247,11 +316,16 @@ where
     #[inline]
     pub fn poll(self: Pin<&mut Self>, number: u32, task: &Waker) -> bool {
         let this = self.project();
+        let load = this.load;
         let finished = this.bed.with_waker(number, task, |entry, waker| {
-            let mut slot = entry.project().slot;
+            let entry = entry.project();
+            let mut slot = entry.slot;
             let SlotProj::Running { future } = slot.as_mut().project() else { return false };
             let Poll::Ready(output) = future.poll(&mut Context::from_waker(waker)) else { return false };
             slot.project_replace(Slot::Done { output });
+            if W::WEIGHED {
+                *load -= entry.weight.get();
+            }
             true
         });
         if finished {
@@ -267,12 +341,15 @@ where
     #[inline(always)]
     pub fn poll_out(self: Pin<&mut Self>, number: u32, task: &Waker) -> Option<(F::Output, u32)> {
         let this = self.project();
-        let (free, running, taken) = (this.free, this.running, this.taken);
+        let (free, running, taken, load) = (this.free, this.running, this.taken, this.load);
         this.bed.with_waker(number, task, |entry, waker| {
             let entry = entry.project();
             let output = poll_out(entry.slot, waker)?;
             *running -= 1;
             *taken -= 1;
+            if W::WEIGHED {
+                *load -= entry.weight.get();
+            }
             let link = core::mem::replace(entry.link, core::mem::replace(free, number));
             Some((output, link))
         })
@@ -285,7 +362,11 @@ where
     pub fn settle(self: Pin<&mut Self>, number: u32) -> bool {
         let this = self.project();
         *this.running -= 1;
-        let mut slot = this.bed.get_pin(number).project().slot;
+        let entry = this.bed.get_pin(number).project();
+        if W::WEIGHED {
+            *this.load -= entry.weight.get();
+        }
+        let mut slot = entry.slot;
         let finished = matches!(slot.as_mut().project(), SlotProj::Done { .. });
         if !finished {
             slot.set(Slot::Free);
@@ -371,11 +452,23 @@ fn poll_out<I, F: Future>(mut slot: Pin<&mut Slot<I, F>>, waker: &Waker) -> Opti
     keep.output.take()
 }
 
-impl<I, F, B> Links for Pin<&mut Slots<B>>
+impl<I, F, W, N, B> Links for Pin<&mut Slots<B>>
 where
     F: Future,
-    B: Bed<Entry = Entry<I, F>>,
+    B: Bed<Entry = Entry<I, F, W, N>>,
 {
+    type Note = N;
+
+    #[inline]
+    fn read<R>(&self, slot: u32, f: impl FnOnce(&N) -> R) -> R {
+        f(&self.bed.get(slot).note)
+    }
+
+    #[inline]
+    fn write<R>(&mut self, slot: u32, f: impl FnOnce(&mut N) -> R) -> R {
+        f(self.as_mut().project().bed.get_pin(slot).project().note)
+    }
+
     #[inline]
     fn next(&self, slot: u32) -> u32 {
         self.bed.get(slot).link
