@@ -20,6 +20,11 @@
 //! | each result as soon as it is there | [`fan_out(limit)`](FanOutExt::fan_out), which is [`unordered`](FanOut::unordered) |
 //! | results in the order of the input | [`.ordered()`](FanOut::ordered) |
 //! | `limit` running also behind a slow first item | `.ordered()` with a [`.window(n)`](FanOut::window) above the limit |
+//! | one at a time for each customer, file or row, in their order, and all of those side by side | [`.keyed(key)`](FanOut::keyed) |
+//! | a limit in bytes, rows or connections | [`.weighted(weigh)`](FanOut::weighted) |
+//! | to change the limit, or to pause, while it runs | [`.limit_by(&limit)`](FanOut::limit_by), a [`Limit`] |
+//! | one limit for several streams | the same [`Limit`] for all of them |
+//! | one limit for streams and other tasks | [`.shared(&semaphore)`](FanOut::shared) |
 //! | the next item running before I ask for the next result | `.window(limit + 1)` or more |
 //! | everything at once | a limit of `usize::MAX`; nothing is allocated ahead for that |
 //! | to do something with each output that itself waits | [`.for_each(f)`](FanOut::for_each), [`.fold(init, f)`](FanOut::fold), [`.drive_while(future)`](FanOut::drive_while) |
@@ -46,9 +51,19 @@
 //!                     1 ===. . . . . . .> 1
 //!                          2 ===. . . . .> 2
 //!                               3 ===. . .> 3                  out: 0 1 2 3
+//!
+//!  keyed, window 4    0 ==============> 0                     (0 and 1 have one key, 2 and 3 another)
+//!                     1 - - - - - - - - ===> 1
+//!                     2 ===> 2
+//!                     3 - - ===> 3                            out: 2 3 0 1
+//!
+//!  weighted           0 ==============> 0                     (1 counts for two, the others for one)
+//!                     1 - - - - - - - - ===> 1
+//!                     2                     ===> 2
+//!                     3                     ===> 3            out: 0 1 2 3
 //! ```
 //!
-//! In the second picture item 1 is finished (`.`) and waits for item 0. It takes up room: the window, which bounds what was
+//! `-` is an item that was taken and may not start yet. In the second picture item 1 is finished (`.`) and waits for item 0. It takes up room: the window, which bounds what was
 //! taken from the source and is not handed out yet, is 2 like the limit. A slow first item thus costs concurrency, and a
 //! wider window buys it back with memory. No window makes the memory unbounded.
 //!

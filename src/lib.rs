@@ -51,7 +51,7 @@ mod sync;
 pub mod time;
 mod wait;
 
-pub use fan_out::{FanOut, FanOutExt};
+pub use fan_out::{FanOut, FanOutExt, Limit};
 pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use semaphore::{AcquireOwned, OwnedPermit};

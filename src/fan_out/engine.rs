@@ -64,6 +64,16 @@ struct Asked {
     never: bool,
 }
 
+impl Asked {
+    /// Gives back a permit that nothing is going to start with, and leaves the queue unless something waits for it.
+    #[inline]
+    fn rest<I, M: Launch<I>>(&self, launch: Pin<&mut M>) {
+        if M::ADMITS && !self.permit {
+            launch.rest();
+        }
+    }
+}
+
 impl<B, O: Policy> Engine<B, O> {
     pub fn new(bed: B, settings: Settings) -> Self {
         let window = settings.window.min(MOST);
@@ -185,6 +195,7 @@ where
             loop {
                 if spent >= self.budget {
                     cx.waker().wake_by_ref();
+                    asked.rest(launch);
                     return Poll::Pending;
                 }
                 let Some(number) = self.as_mut().project().slots.next_woken() else {
@@ -192,6 +203,7 @@ where
                         return Poll::Ready(None);
                     }
                     if self.as_mut().project().slots.sleep(cx.waker()) {
+                        asked.rest(launch);
                         return Poll::Pending;
                     }
                     continue;
@@ -199,6 +211,7 @@ where
                 spent += 1;
                 if !(full && O::may_pass(front, number)) {
                     if self.as_mut().poll_slot(number, cx.waker()) {
+                        asked.permit = false; // it may have had the one that is waited for
                         break;
                     }
                 } else if let Some(output) = self.as_mut().poll_out(number, cx.waker()) {

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use super::permitted::Permitted;
 use super::{FanOut, Launch, Order, Storage};
 use crate::semaphore::Semaphore;
-use crate::semaphore::loan::{Claim, Lender, MOST};
+use crate::semaphore::loan::{Lender, MOST};
 use crate::sync::{AtomicUsize, DefaultLock, Ordering, RawLock, const_fn, if_default_lock};
 
 /// How many futures may run at once, set at run time; for one stream, or for several together.
@@ -151,7 +151,7 @@ where
     /// assert_eq!(block_on(sums.last()), Some(72));
     /// ```
     #[track_caller]
-    pub fn limit_by<P: LimitHandle>(self, limit: P) -> FanOut<St, Permitted<M, P, S::Cell<Claim<P>>>, O, S> {
+    pub fn limit_by<P: LimitHandle>(self, limit: P) -> FanOut<St, Permitted<M, P, S>, O, S> {
         self.relaunch(|inner| Permitted::new(inner, limit))
     }
 }

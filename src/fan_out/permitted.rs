@@ -24,9 +24,10 @@ use crate::semaphore::loan::{Claim, Lender, Loan};
 
 pin_project! {
     /// Items hold permits while they run; see [`FanOut::shared`] and [`FanOut::limit_by`].
-    pub struct Permitted<M, P, C>
+    pub struct Permitted<M, P, S>
     where
         P: Lender,
+        S: Storage,
     {
         #[pin]
         inner: M,
@@ -35,7 +36,7 @@ pin_project! {
         held: Option<Loan<P>>,
         // The wait for that.
         #[pin]
-        claim: C,
+        claim: S::Cell<Claim<P>>,
     }
 }
 
@@ -103,14 +104,14 @@ where
     /// assert_eq!(CONNECTIONS.available_permits(), 2);
     /// ```
     #[track_caller]
-    pub fn shared<P: Lender>(self, semaphore: P) -> FanOut<St, Permitted<M, P, S::Cell<Claim<P>>>, O, S> {
+    pub fn shared<P: Lender>(self, semaphore: P) -> FanOut<St, Permitted<M, P, S>, O, S> {
         self.relaunch(|inner| Permitted::new(inner, semaphore))
     }
 }
 
-impl<M, P: Lender, C: Room<Claim<P>>> Permitted<M, P, C> {
+impl<M, P: Lender, S: Storage> Permitted<M, P, S> {
     pub(super) fn new(inner: M, lender: P) -> Self {
-        Self { inner, lender, held: None, claim: C::EMPTY }
+        Self { inner, lender, held: None, claim: Room::EMPTY }
     }
 
     /// Gets the permit of this one, regardless of what is inside.
@@ -149,13 +150,13 @@ impl<M, P: Lender, C: Room<Claim<P>>> Permitted<M, P, C> {
     }
 }
 
-impl<M, P: Lender, C> sealed::Sealed for Permitted<M, P, C> {}
+impl<M, P: Lender, S: Storage> sealed::Sealed for Permitted<M, P, S> {}
 
-impl<Item, M, P, C> Launch<Item> for Permitted<M, P, C>
+impl<Item, M, P, S> Launch<Item> for Permitted<M, P, S>
 where
     M: Launch<Item>,
     P: Lender,
-    C: Room<Claim<P>>,
+    S: Storage,
 {
     type Future = Holding<M::Future, P>;
     type Weight = M::Weight;
@@ -208,7 +209,7 @@ where
     }
 }
 
-impl<M: fmt::Debug, P: Lender, C> fmt::Debug for Permitted<M, P, C> {
+impl<M: fmt::Debug, P: Lender, S: Storage> fmt::Debug for Permitted<M, P, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permitted").field("inner", &self.inner).finish_non_exhaustive()
     }

@@ -221,6 +221,11 @@ impl<const W: usize> Wakes for Tabled<W> {
     }
 
     #[inline]
+    fn is_quiet(&self) -> bool {
+        self.round.is_quiet(&self.table.header.hub, self.table)
+    }
+
+    #[inline]
     fn sleep(&mut self, task: &Waker) -> bool {
         self.round.sleep(&self.table.header.hub, task)
     }

@@ -1043,17 +1043,6 @@ fn wakes_from_other_threads_finish_everything() {
 
 // === against a model ===
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as usize
-    }
-}
-
 /// Opens gates at random and compares all that can be seen with what it should be.
 fn run_at_random(seed: u64, ordered: bool) {
     let mut random = Random(seed);

@@ -38,7 +38,9 @@ where
             let woken = self.as_mut().project().slots.next_woken();
             if let Some(number) = woken {
                 steps -= 1;
-                self.as_mut().poll_slot(number, cx.waker());
+                if self.as_mut().poll_slot(number, cx.waker()) {
+                    asked.permit = false; // it may have had the one that is waited for
+                }
             }
             while steps > 0 {
                 steps -= 1;
@@ -55,10 +57,12 @@ where
             }
             if steps > 0 && woken.is_none() && self.as_mut().project().slots.sleep(cx.waker()) {
                 let is_idle = self.slots.running() == 0 && self.order.waiting() == NIL && !self.can_take::<M>();
+                asked.rest(launch);
                 return if is_idle { Poll::Ready(()) } else { Poll::Pending };
             }
         }
         cx.waker().wake_by_ref();
+        asked.rest(launch);
         Poll::Pending
     }
 }
