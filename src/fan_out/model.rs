@@ -9,6 +9,7 @@ use core::task::{Context, Poll, Waker};
 use futures_core::Stream;
 
 use super::{FanOut, FanOutExt, Limit, With};
+use crate::Semaphore;
 use crate::sync::model::{Arc, block_on, check, thread};
 use crate::sync::{AtomicBool, AtomicWaker, Ordering, UnsafeCell};
 
@@ -211,18 +212,17 @@ fn room_that_an_idle_stream_has_no_use_for_reaches_the_other() {
 }
 
 #[test]
-fn a_stream_whose_consumer_is_away_leaves_the_room_to_others() {
+fn a_stream_whose_consumer_is_away_is_not_in_the_queue() {
     check(2, || {
-        let limit = Arc::new(Limit::new(1));
+        let semaphore = Arc::new(Semaphore::new(1));
         let gate = Gate::new();
         let opener = open_on_threads(core::slice::from_ref(&gate));
-        let mut first = Box::pin(fan_out(&[Gate::new(), gate], 2).limit_by(&*limit));
-        assert_eq!(block_on(poll_fn(|cx| first.as_mut().poll_next(cx))), Some(1));
-        // The second one of the first stream runs or does not; if it does, it has the room by right.
-        let room = usize::from(first.in_flight() == 0);
-        assert_eq!(limit.free(), room);
-        drop(first);
-        assert_eq!(limit.free(), 1);
+        let mut stream = Box::pin(fan_out(&[Gate::new(), Gate::new(), gate], 3).shared(&*semaphore));
+        assert_eq!(block_on(poll_fn(|cx| stream.as_mut().poll_next(cx))), Some(1));
+        // The second runs by now, unless the first was ready when it started. The third waits.
+        assert_eq!((semaphore.waiters(), semaphore.available_permits()), (0, 1 - stream.in_flight()));
+        drop(stream);
+        assert_eq!(semaphore.available_permits(), 1);
         for thread in opener {
             thread.join().unwrap();
         }
