@@ -21,6 +21,7 @@
 //! | results in the order of the input | [`.ordered()`](FanOut::ordered) |
 //! | `limit` running also behind a slow first item | `.ordered()` with a [`.window(n)`](FanOut::window) above the limit |
 //! | the next item running before I ask for the next result | `.window(limit + 1)` or more |
+//! | futures from elsewhere than a stream | a [`FutureSet`] |
 //! | everything at once | a limit of `usize::MAX`; nothing is allocated ahead for that |
 //! | to do something with each output that itself waits | [`.for_each(f)`](FanOut::for_each), [`.fold(init, f)`](FanOut::fold), [`.drive_while(future)`](FanOut::drive_while) |
 //! | the first error to end it | [`.try_for_each(f)`](FanOut::try_for_each), [`.try_policy(policy)`](FanOut::try_policy) |
@@ -125,6 +126,8 @@ use pin_project_lite::pin_project;
 mod block;
 mod consume;
 mod engine;
+#[cfg(feature = "alloc")]
+mod future_set;
 mod inline;
 #[cfg(all(test, feature = "alloc"))]
 mod model;
@@ -142,6 +145,8 @@ mod try_policy;
 pub use consume::CollectResults;
 pub use consume::{DriveWhile, Fold, ForEach, TryForEach};
 use engine::Engine;
+#[cfg(feature = "alloc")]
+pub use future_set::{FutureSet, Next, Push};
 pub use inline::{PollAll, Wakes};
 pub use progress::Progress;
 use slots::Entry;
