@@ -8,7 +8,7 @@
 //! | `stream.for_each_concurrent(n, f)` | `stream.fan_out_with(n, f).for_each(\|()\| ready(()))` |
 //! | `stream.for_each_concurrent(None, f)` | the same with `usize::MAX` |
 //! | `stream.try_for_each_concurrent(n, f)` | `stream.fan_out_with(n, f).try_for_each(\|()\| ready(Ok(())))` |
-#![cfg(feature = "std")]
+#![cfg(feature = "alloc")]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
 use std::cell::{Cell, RefCell};

@@ -10,7 +10,7 @@ use futures_core::{FusedFuture, Stream};
 use pin_project_lite::pin_project;
 
 use crate::semaphore::{Acquire, Semaphore};
-use crate::sync::{AtomicBool, DefaultLock, Ordering, RawLock, if_default_lock};
+use crate::sync::{AtomicBool, AtomicUsize, DefaultLock, Ordering, RawLock, if_default_lock};
 use places::{Places, Turn};
 
 #[cfg(test)]
@@ -87,8 +87,8 @@ const MOST: usize = (u32::MAX >> 1) as usize;
 /// assert_eq!(sum, 6);
 /// ```
 ///
-/// A set that is empty says `None` and goes on when something is added. A consumer that shall wait for that instead, for ever,
-/// takes `None` for `Pending`: the task is woken all the same.
+/// A set says `None` when no future is in it and nobody waits to add one, and goes on when something is added. A consumer
+/// that shall wait for that instead, for ever, takes `None` for `Pending`: the task is woken all the same.
 ///
 /// ```
 /// use core::future::poll_fn;
@@ -113,7 +113,9 @@ pub struct FutureSet<F, L: RawLock = DefaultLock> {
     places: Places<F, L>,
     /// One permit for each place that is free.
     room: Semaphore<L>,
-    /// It was empty when it was polled last, and nothing was added since.
+    /// Those who wait for room. While there are any, the set is not at its end.
+    waiting: AtomicUsize,
+    /// It was at its end when it was polled last, and nothing was added since.
     ended: AtomicBool,
 }
 
@@ -126,10 +128,21 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Push<'a, F, L: RawLock = DefaultLock> {
         set: &'a FutureSet<F, L>,
+        // None when it is over, here and below.
         #[pin]
-        room: Acquire<'a, L>,
-        // None when it was added.
+        room: Option<Acquire<'a, L>>,
         future: Option<F>,
+        // It was polled, and counts among those who wait.
+        waits: bool,
+    }
+
+    impl<F, L> PinnedDrop for Push<'_, F, L>
+    where
+        L: RawLock,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            this.leave();
+        }
     }
 }
 
@@ -181,7 +194,12 @@ impl<F, L: RawLock> FutureSet<F, L> {
     pub fn with_lock(capacity: usize) -> Self {
         assert!(capacity > 0, "a set with a capacity of 0 would never run anything");
         assert!(capacity <= MOST, "a set of {capacity} futures is too large: {MOST} is the most");
-        Self { places: Places::new(capacity), room: Semaphore::with_lock(capacity), ended: AtomicBool::new(false) }
+        Self {
+            places: Places::new(capacity),
+            room: Semaphore::with_lock(capacity),
+            waiting: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
+        }
     }
 
     /// How many futures there is room for in all.
@@ -216,7 +234,7 @@ impl<F, L: RawLock> FutureSet<F, L> {
         match self.room.try_acquire() {
             Ok(permit) => {
                 permit.forget();
-                self.insert(future);
+                self.insert(future, false);
                 Ok(())
             }
             Err(_) => Err(future),
@@ -238,12 +256,24 @@ impl<F, L: RawLock> FutureSet<F, L> {
     /// # });
     /// ```
     pub fn push(&self, future: F) -> Push<'_, F, L> {
-        Push { set: self, room: self.room.acquire(), future: Some(future) }
+        Push { set: self, room: Some(self.room.acquire()), future: Some(future), waits: false }
     }
 
-    fn insert(&self, future: F) {
+    /// One fewer waits for room.
+    fn end_wait(&self) {
+        // ORDERING: Release pairs with the Acquire in `poll_turn`.
+        self.waiting.fetch_sub(1, Ordering::Release);
+    }
+
+    fn insert(&self, future: F, waited: bool) {
         // ORDERING: Relaxed. A hint for who polls; see `is_terminated`.
         self.ended.store(false, Ordering::Relaxed);
+        self.places.announce();
+        if waited {
+            // After it counts as one that is in, so that at no time it does not count; before the wake, so that nobody waits
+            // for a second one.
+            self.end_wait();
+        }
         self.places.insert(future);
     }
 
@@ -275,7 +305,7 @@ impl<F, L: RawLock> FutureSet<F, L> {
 
         impl<F, L: RawLock> Drop for Clear<'_, '_, F, L> {
             fn drop(&mut self) {
-                while let Some(number) = self.rest.next() {
+                for number in self.rest.by_ref() {
                     self.turn.clear(number, &mut self.room.freed);
                 }
             }
@@ -283,7 +313,7 @@ impl<F, L: RawLock> FutureSet<F, L> {
 
         let mut room = Room { semaphore: &self.room, freed: 0 };
         let mut clear = Clear { turn: self.turn(), rest: 0..self.capacity(), room: &mut room };
-        while let Some(number) = clear.rest.next() {
+        for number in clear.rest.by_ref() {
             clear.turn.clear(number, &mut clear.room.freed);
         }
     }
@@ -298,7 +328,8 @@ impl<F, L: RawLock> FutureSet<F, L> {
 }
 
 impl<F: Future, L: RawLock> FutureSet<F, L> {
-    /// Polls the futures that were woken or added, and hands out an output; `None` when there are no futures.
+    /// Polls the futures that were woken or added, and hands out an output; `None` when there are no futures, and nobody
+    /// waits to add one.
     ///
     /// After `None` as after `Pending`, the task is woken when there is something to poll.
     ///
@@ -337,7 +368,8 @@ impl<F: Future, L: RawLock> FutureSet<F, L> {
                     return None;
                 }
             } else if turn.sleep(cx.waker()) {
-                if !self.is_empty() {
+                // ORDERING: Acquire pairs with the Release in `end_wait`: who waits no more is seen to be in.
+                if self.waiting.load(Ordering::Acquire) > 0 || !self.is_empty() {
                     return Some(Poll::Pending);
                 }
                 // ORDERING: Relaxed, as in `insert`.
@@ -347,7 +379,7 @@ impl<F: Future, L: RawLock> FutureSet<F, L> {
         }
     }
 
-    /// Waits for an output; `None` when there are no futures.
+    /// Waits for an output; `None` when there are no futures, and nobody waits to add one.
     ///
     /// As `StreamExt::next`, and it borrows the set as all methods do.
     ///
@@ -442,8 +474,30 @@ impl<L: RawLock> Drop for Room<'_, L> {
 
 impl<F, L: RawLock> Push<'_, F, L> {
     /// Takes the future back, if it was not added yet. After that, this must not be polled.
-    pub fn take(self: Pin<&mut Self>) -> Option<F> {
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use tollgate::FutureSet;
+    ///
+    /// let set = FutureSet::with_capacity(1);
+    /// let mut push = pin!(set.push(async {}));
+    /// assert!(push.as_mut().take().is_some());
+    /// assert!(push.as_mut().take().is_none());
+    /// ```
+    pub fn take(mut self: Pin<&mut Self>) -> Option<F> {
+        self.as_mut().leave();
         self.project().future.take()
+    }
+
+    /// Gives up, if it is not over yet.
+    fn leave(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.room.set(None);
+        if core::mem::take(this.waits) {
+            this.set.end_wait();
+            // The set may be at its end without us, and whoever polls it is to see that.
+            this.set.places.nudge();
+        }
     }
 }
 
@@ -452,13 +506,17 @@ impl<F, L: RawLock> Future for Push<'_, F, L> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        assert!(this.future.is_some(), "`Push` was polled after it was finished");
-        let permit = ready!(this.room.poll(cx)).expect("nobody closes it");
-        if let Some(future) = this.future.take() {
-            permit.forget();
-            this.set.insert(future);
+        let mut this = self.project();
+        let Some(room) = this.room.as_mut().as_pin_mut() else { panic!("`Push` was polled after it was finished") };
+        if !core::mem::replace(this.waits, true) {
+            // ORDERING: Relaxed. Whoever polls the set after this poll has been told of it by other means.
+            this.set.waiting.fetch_add(1, Ordering::Relaxed);
         }
+        let permit = ready!(room.poll(cx)).expect("nobody closes it");
+        permit.forget();
+        this.room.set(None);
+        *this.waits = false;
+        this.set.insert(this.future.take().expect("it was not taken back"), true);
         Poll::Ready(())
     }
 }

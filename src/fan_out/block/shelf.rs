@@ -10,6 +10,9 @@ pub struct Shelf<T> {
     chunk: Chunk<T>,
 }
 
+/// The entries are not where the shelf is, so they do not care if it moves.
+impl<T> Unpin for Shelf<T> {}
+
 impl<T> Shelf<T> {
     /// One allocation for `capacity` entries, which is not 0.
     pub fn new(capacity: usize, mut make: impl FnMut(usize) -> T) -> Self {

@@ -45,6 +45,17 @@ fn sum<F: Future<Output = usize>>(set: &FutureSet<F, DefaultLock>, count: usize)
     }))
 }
 
+fn sum_to_the_end<F: Future<Output = usize>>(set: &FutureSet<F, DefaultLock>) -> usize {
+    let mut sum = 0;
+    block_on(poll_fn(|cx| {
+        while let Poll::Ready(next) = set.poll_next(cx) {
+            let Some(n) = next else { return Poll::Ready(sum) };
+            sum += n;
+        }
+        Poll::Pending
+    }))
+}
+
 #[test]
 fn what_is_added_from_elsewhere_wakes_the_one_who_waits() {
     check(3, || {
@@ -151,5 +162,63 @@ fn one_who_is_woken_from_elsewhere_comes_out() {
         for opener in openers {
             opener.join().unwrap();
         }
+    });
+}
+
+#[test]
+fn one_who_gives_up_waiting_for_room_lets_the_set_come_to_its_end() {
+    check(2, || {
+        let set = Arc::new(FutureSet::with_capacity(1));
+        assert!(set.try_push(Written::new(1)).is_ok());
+        let pusher = thread::spawn({
+            let set = set.clone();
+            move || {
+                let mut push = core::pin::pin!(set.push(Written::new(2)));
+                let added = push.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+                if added { 2 } else { 0 }
+            }
+        });
+        let mut sum = sum_to_the_end(&set);
+        let added = pusher.join().unwrap();
+        if let Poll::Ready(Some(late)) = set.poll_next(&mut Context::from_waker(Waker::noop())) {
+            sum += late;
+        }
+        assert_eq!(sum, 1 + added);
+    });
+}
+
+#[test]
+fn a_set_that_somebody_waits_to_add_to_is_not_at_its_end() {
+    check(2, || {
+        let set = Arc::new(FutureSet::with_capacity(1));
+        assert!(set.try_push(Written::new(1)).is_ok());
+        let mut push = core::pin::pin!(set.push(Written::new(2)));
+        assert!(push.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let consumer = thread::spawn({
+            let set = set.clone();
+            move || sum_to_the_end(&set)
+        });
+        block_on(push);
+        assert_eq!(consumer.join().unwrap(), 3);
+    });
+}
+
+#[test]
+fn one_after_another_has_the_turn() {
+    check(3, || {
+        let set = Arc::new(FutureSet::with_capacity(1));
+        assert!(set.try_push(Written::new(1)).is_ok());
+        let poll = |set: &FutureSet<Written, DefaultLock>| {
+            let mut freed = 0;
+            let mut turn = set.places.turn()?;
+            let number = turn.next_woken()?;
+            turn.poll(number, &mut freed)
+        };
+        let other = thread::spawn({
+            let set = set.clone();
+            move || poll(&set)
+        });
+        let found = [poll(&set), other.join().unwrap()];
+        assert!(found == [Some(1), None] || found == [None, Some(1)], "{found:?}");
     });
 }

@@ -88,10 +88,15 @@ impl<F, L: RawLock> Places<F, L> {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Puts a future in and wakes the task that waits. There has to be a free place, which nobody else counts on.
-    pub fn insert(&self, future: F) {
-        // ORDERING: Relaxed. Whoever finds the number too small to wait for this future is woken by the wake below.
+    /// Counts a future that is about to be put in.
+    pub fn announce(&self) {
+        // ORDERING: Relaxed. Whoever finds the number too small to wait for this future is woken by the wake in `insert`.
         self.len.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Puts a future in that was announced, and wakes the task that waits. There has to be a free place, which nobody else
+    /// counts on.
+    pub fn insert(&self, future: F) {
         let number = self.take_place();
         let place = self.shelf.get(number);
         // SAFETY: the place is ours (P1). No future is in it (P3).
@@ -99,6 +104,11 @@ impl<F, L: RawLock> Places<F, L> {
         // ORDERING: Release pairs with the Acquire in `Turn::poll`: who sees the mark sees the future.
         place.mark.store(FULL, Ordering::Release);
         self.shelf.with_waker(number, Waker::wake_by_ref);
+    }
+
+    /// Wakes the task that waits, as a waker does that has nothing to tell.
+    pub fn nudge(&self) {
+        self.shelf.with_waker(0, Waker::wake_by_ref);
     }
 
     fn take_place(&self) -> usize {
@@ -124,7 +134,7 @@ impl<F, L: RawLock> Places<F, L> {
     /// None if somebody has the turn.
     pub fn turn(&self) -> Option<Turn<'_, F, L>> {
         // ORDERING: Acquire pairs with the Release at the end of the turn before.
-        (!self.seat.taken.swap(true, Ordering::Acquire)).then_some(Turn(self))
+        (!self.seat.taken.swap(true, Ordering::Acquire)).then(|| Turn(self))
     }
 }
 
