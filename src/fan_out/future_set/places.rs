@@ -101,7 +101,7 @@ impl<F, L: RawLock> Places<F, L> {
         let place = self.shelf.get(number);
         // SAFETY: the place is ours (P1). No future is in it (P3).
         place.future.with_mut(|cell| unsafe { (*cell).write(future) });
-        // ORDERING: Release pairs with the Acquire in `Turn::poll`: who sees the mark sees the future.
+        // ORDERING: Release pairs with the Acquire in `Turn::full`: who sees the mark sees the future.
         place.mark.store(FULL, Ordering::Release);
         self.shelf.with_waker(number, Waker::wake_by_ref);
     }
