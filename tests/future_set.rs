@@ -8,8 +8,8 @@ use std::marker::PhantomPinned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
@@ -601,8 +601,9 @@ fn a_waker_may_poll_the_set_that_wakes_it() {
 
 #[test]
 fn a_waker_of_one_who_waits_for_room_may_poll_the_set_and_add_to_it() {
-    // Of one that the hook can have, which has to be static: leaked, for the time of a test.
-    let set: &'static FutureSet<_> = Box::leak(Box::new(FutureSet::with_capacity(1)));
+    // What the hook has is static.
+    static SET: LazyLock<FutureSet<std::future::Ready<i32>>> = LazyLock::new(|| FutureSet::with_capacity(1));
+    let set = &*SET;
     set.try_push(ready(1)).unwrap();
     let push = Rc::new(RefCell::new(Box::pin(set.push(ready(2)))));
     let hooked = Hooked::new();
