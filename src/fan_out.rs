@@ -26,6 +26,7 @@
 //! | one limit for several streams | the same [`Limit`] for all of them |
 //! | one limit for streams and other tasks | [`.shared(&semaphore)`](FanOut::shared) |
 //! | the next item running before I ask for the next result | `.window(limit + 1)` or more |
+//! | futures from elsewhere than a stream | a [`FutureSet`] |
 //! | everything at once | a limit of `usize::MAX`; nothing is allocated ahead for that |
 //! | to do something with each output that itself waits | [`.for_each(f)`](FanOut::for_each), [`.fold(init, f)`](FanOut::fold), [`.drive_while(future)`](FanOut::drive_while) |
 //! | the first error to end it | [`.try_for_each(f)`](FanOut::try_for_each), [`.try_policy(policy)`](FanOut::try_policy) |
@@ -143,6 +144,8 @@ use pin_project_lite::pin_project;
 mod block;
 mod consume;
 mod engine;
+#[cfg(feature = "alloc")]
+mod future_set;
 mod inline;
 mod keyed;
 mod launch;
@@ -165,6 +168,8 @@ mod weighted;
 pub use consume::CollectResults;
 pub use consume::{DriveWhile, Fold, ForEach, TryForEach};
 use engine::{Engine, Settings};
+#[cfg(feature = "alloc")]
+pub use future_set::{FutureSet, Next, Push};
 pub use inline::{PollAll, Wakes};
 pub use keyed::{Keyed, KeyedBy};
 pub use launch::{Direct, Launch, With};

@@ -10,6 +10,8 @@
 //! | ... on one thread, without atomics | `Semaphore<`[`LocalLock`]`>` |
 //! | up to `n` futures of a stream in flight | [`FanOutExt::fan_out`], [`FanOutExt::fan_out_with`] |
 //! | ... with the results in the order of the input, and a bound on what piles up | [`FanOut::ordered`], [`FanOut::window`] |
+//! | something done with each result while the rest goes on | [`FanOut::for_each`], [`FanOut::drive_while`] |
+//! | futures added as they come, and their results as they complete | [`FutureSet`] |
 //! | to give up after a while, or at an instant | [`DeadlineExt::timeout`], [`DeadlineExt::deadline`] |
 //! | to give up when something else happens | [`DeadlineExt::until`] |
 //! | a timer | one of [`time`] |
@@ -51,6 +53,8 @@ mod sync;
 pub mod time;
 mod wait;
 
+#[cfg(feature = "alloc")]
+pub use fan_out::FutureSet;
 pub use fan_out::{FanOut, FanOutExt, Limit};
 pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]

@@ -1,5 +1,5 @@
 //! Consumers of a fan-out that keep what is in flight going: `for_each` and its kin, and what an error does to the rest.
-#![cfg(feature = "std")]
+#![cfg(feature = "alloc")]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
 use std::cell::{Cell, RefCell};

@@ -49,6 +49,10 @@ use super::ready::{BITS, Hub, Round, Word, Words};
 use super::slots::{Bed, Plan};
 use crate::sync::{AtomicUsize, Ordering};
 
+mod shelf;
+
+pub use shelf::Shelf;
+
 #[repr(C)]
 #[repr(align(64))]
 struct Header {
