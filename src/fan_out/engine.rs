@@ -1,6 +1,7 @@
 //! The engine: takes from the source, starts, polls what was woken, hands out. Every decision, and no memory of its own.
 
 use core::future::Future;
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
@@ -60,11 +61,22 @@ pin_project! {
 struct Asked {
     source: bool,
     permit: bool,
+    /// The source was not asked, because there are no permits at all.
+    paused: bool,
     /// There will be no permit again.
     never: bool,
 }
 
 impl Asked {
+    /// A future has finished, and may have had the permit that is waited for.
+    #[inline]
+    fn again(&mut self) {
+        self.permit = false;
+        if mem::take(&mut self.paused) {
+            self.source = false;
+        }
+    }
+
     /// Gives back a permit that nothing is going to start with, and leaves the queue unless something waits for it.
     #[inline]
     fn rest<I, M: Launch<I>>(&self, launch: Pin<&mut M>) {
@@ -177,7 +189,7 @@ where
         this.slots.as_mut().begin_poll();
         let mut spent = 0;
         let mut asked = Asked::default();
-        if core::mem::take(this.passed) | self.has_output() && !self.slots.is_quiet() {
+        if mem::take(this.passed) | self.has_output() && !self.slots.is_quiet() {
             spent += 1;
             self.as_mut().poll_first(cx.waker());
         }
@@ -211,7 +223,7 @@ where
                 spent += 1;
                 if !(full && O::may_pass(front, number)) {
                     if self.as_mut().poll_slot(number, cx.waker()) {
-                        asked.permit = false; // it may have had the one that is waited for
+                        asked.again();
                         break;
                     }
                 } else if let Some(output) = self.as_mut().poll_out(number, cx.waker()) {
@@ -354,7 +366,7 @@ where
     {
         let paused = M::ADMITS && self.order.waiting() == NIL && launch.is_paused();
         if paused && !self.as_mut().admits(launch, cx, asked) {
-            asked.source = true;
+            (asked.source, asked.paused) = (true, true);
             return None;
         }
         match source.poll_next(cx) {
@@ -390,7 +402,7 @@ where
         let mut guard = Settle { engine: self.as_mut(), number, starts: Some(place) };
         let output = guard.engine.as_mut().project().slots.start(future, weight, task);
         let place = guard.starts.take();
-        core::mem::forget(guard);
+        mem::forget(guard);
         let Some(place) = place else { unreachable!("the place of what starts") };
         let mut this = self.project();
         match output {
@@ -416,7 +428,7 @@ where
         let item = this.slots.begin(number);
         let guard = Settle { engine: self.as_mut(), number, starts: None };
         let future = launch.launch(item);
-        core::mem::forget(guard);
+        mem::forget(guard);
         self.as_mut().project().slots.run(number, future);
         self.poll_slot(number, task);
     }
@@ -425,7 +437,7 @@ where
     fn poll_slot(mut self: Pin<&mut Self>, number: u32, task: &Waker) -> bool {
         let mut guard = Settle { engine: self.as_mut(), number, starts: None };
         let finished = guard.engine.as_mut().project().slots.poll(number, task);
-        core::mem::forget(guard);
+        mem::forget(guard);
         if finished {
             let mut this = self.project();
             this.order.finished(&mut this.slots, number);
@@ -438,7 +450,7 @@ where
     fn poll_out(mut self: Pin<&mut Self>, number: u32, task: &Waker) -> Option<F::Output> {
         let mut guard = Settle { engine: self.as_mut(), number, starts: None };
         let finished = guard.engine.as_mut().project().slots.poll_out(number, task);
-        core::mem::forget(guard);
+        mem::forget(guard);
         let (output, link) = finished?;
         self.project().order.passed(number, link);
         Some(output)

@@ -117,27 +117,32 @@ impl<M, P: Lender, S: Storage> Permitted<M, P, S> {
     /// Gets the permit of this one, regardless of what is inside.
     fn poll_own(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Never>> {
         let mut this = self.project();
-        if this.held.is_some() {
-            return Poll::Ready(Ok(()));
-        }
-        if !this.claim.is_some() {
-            match Loan::try_new(this.lender) {
-                Ok(loan) => {
-                    *this.held = Some(loan);
+        loop {
+            if let Some(loan) = this.held {
+                if !loan.is_overdue() {
                     return Poll::Ready(Ok(()));
                 }
-                Err(TryAcquireError::Closed) => return Poll::Ready(Err(Never)),
-                Err(TryAcquireError::NoPermits) => this.claim.as_mut().fill(Claim::new(this.lender.clone())),
+                // Granted, and then the limit was lowered: nothing has started with it, so it goes back.
+                *this.held = None;
+            }
+            if !this.claim.is_some() {
+                match Loan::try_new(this.lender) {
+                    Ok(loan) => {
+                        *this.held = Some(loan);
+                        return Poll::Ready(Ok(()));
+                    }
+                    Err(TryAcquireError::Closed) => return Poll::Ready(Err(Never)),
+                    Err(TryAcquireError::NoPermits) => this.claim.as_mut().fill(Claim::new(this.lender.clone())),
+                }
+            }
+            let Some(claim) = this.claim.as_mut().get() else { unreachable!("it was just filled") };
+            let Poll::Ready(taken) = claim.poll(cx.waker()) else { return Poll::Pending };
+            this.claim.as_mut().empty();
+            match taken {
+                Ok(loan) => *this.held = Some(loan),
+                Err(_) => return Poll::Ready(Err(Never)),
             }
         }
-        let Some(claim) = this.claim.as_mut().get() else { unreachable!("it was just filled") };
-        let Poll::Ready(taken) = claim.poll(cx.waker()) else { return Poll::Pending };
-        this.claim.empty();
-        *this.held = Some(match taken {
-            Ok(loan) => loan,
-            Err(_) => return Poll::Ready(Err(Never)),
-        });
-        Poll::Ready(Ok(()))
     }
 
     /// Gives back the permit of this one, or its place.

@@ -86,6 +86,12 @@ impl<P: Lender> Loan<P> {
         lender.semaphore().engine.try_take(Demand::exactly(1))?;
         Ok(Self(lender.clone()))
     }
+
+    /// Whether more is lent than there should be: permits were taken out of existence meanwhile.
+    #[inline]
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.0.semaphore().engine.word().balance() < 0
+    }
 }
 
 impl<P: Lender> Drop for Loan<P> {

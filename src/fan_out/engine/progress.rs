@@ -39,7 +39,7 @@ where
             if let Some(number) = woken {
                 steps -= 1;
                 if self.as_mut().poll_slot(number, cx.waker()) {
-                    asked.permit = false; // it may have had the one that is waited for
+                    asked.again();
                 }
             }
             while steps > 0 {
