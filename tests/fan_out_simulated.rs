@@ -230,7 +230,7 @@ impl World {
         };
         let no_further = (weighted || limited || shared) && !ahead;
         let ended = self.source_ended || self.stopped;
-        let takes = self.taken() < self.window() && !(no_further && !self.startable.is_empty());
+        let takes = self.taken() < self.window() && (self.startable.is_empty() || !no_further);
         // What could not start anyway may be taken, but need not.
         (takes && !ended && !self.source_pending && self.has_permits()).then_some("an item can be taken")
     }

@@ -27,7 +27,7 @@
 //!   root's.
 //! * **B2** `refs` is one for the [`Chunk`], one for each waker clone, and one for each further chunk whose `root` this is.
 //!   The allocation lives while it is not zero.
-//! * **B3** `root`, `layout`, `flag`, `hub` and `header` are written once, before anybody else knows of the allocation. All else in
+//! * **B3** `root`, `layout`, `flag`, `direct`, `hub` and `header` are written once, before anybody else knows of the allocation. All else in
 //!   header and blocks is atomic. So shared references are all that is ever made of them.
 //! * **B4** Entries `0..len` are initialised, belong to the chunk alone, and stay where they are until it is dropped, which
 //!   drops them in place. No waker touches them.
@@ -45,7 +45,7 @@ use core::pin::Pin;
 use core::ptr::{self, NonNull};
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::ready::{BITS, Hub, Round, Word, Words};
+use super::ready::{BITS, DIRECT, Hub, Round, Word, Words};
 use super::slots::{Bed, Plan};
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -70,6 +70,8 @@ struct Header {
 struct Block {
     word: Word,
     flag: usize,
+    /// How many of its bits are on top of the hub: [`DIRECT`] in the first block of all, else none.
+    direct: usize,
     hub: NonNull<Hub>,
     header: NonNull<Header>,
 }
@@ -125,12 +127,26 @@ unsafe fn clone(data: *const ()) -> RawWaker {
     RawWaker::new(data, &VTABLE)
 }
 
+/// Notes a wake, and says whether the task does not know yet.
+///
+/// # Safety
+///
+/// As for [`locate`], and the allocation is alive.
+#[inline]
+unsafe fn note(block: *const Block, bit: usize) -> bool {
+    // SAFETY: alive. What is used is atomic or does not change (B3); the root is kept alive by a chunk that is (B2).
+    unsafe {
+        let hub = &*(*block).hub.as_ptr();
+        if bit < (*block).direct { hub.wake_direct(bit) } else { hub.wake(&(*block).word, bit, (*block).flag) }
+    }
+}
+
 unsafe fn wake(data: *const ()) {
-    // SAFETY: alive by the waker's own share (B2), which goes last. What is used is atomic or does not change (B3).
+    // SAFETY: alive by the waker's own share (B2), which goes last.
     unsafe {
         let (block, bit) = locate(data);
-        if (*block).word.set(1 << bit) {
-            return notify_and_release(block);
+        if note(block, bit) {
+            return ring_and_release(block);
         }
         drop(Share((*block).header));
     }
@@ -140,21 +156,20 @@ unsafe fn wake(data: *const ()) {
 ///
 /// As for [`wake`].
 #[inline(never)]
-unsafe fn notify_and_release(block: *const Block) {
+unsafe fn ring_and_release(block: *const Block) {
     // SAFETY: as in `wake`. The share goes last, also if the task's waker panics.
     unsafe {
         let _share = Share((*block).header);
-        (*(*block).hub.as_ptr()).notify((*block).flag);
+        (*(*block).hub.as_ptr()).ring();
     }
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
-    // SAFETY: alive as in `clone`. What is used is atomic or does not change (B3); the root is kept alive by a chunk that
-    // is (B2).
+    // SAFETY: alive as in `clone`.
     unsafe {
         let (block, bit) = locate(data);
-        if (*block).word.set(1 << bit) {
-            notify(block);
+        if note(block, bit) {
+            ring(block);
         }
     }
 }
@@ -163,9 +178,9 @@ unsafe fn wake_by_ref(data: *const ()) {
 ///
 /// As for [`wake_by_ref`].
 #[inline(never)]
-unsafe fn notify(block: *const Block) {
+unsafe fn ring(block: *const Block) {
     // SAFETY: as in `wake_by_ref`.
-    unsafe { (*(*block).hub.as_ptr()).notify((*block).flag) };
+    unsafe { (*(*block).hub.as_ptr()).ring() };
 }
 
 unsafe fn release_waker(data: *const ()) {
@@ -265,8 +280,8 @@ impl<T> Chunk<T> {
             let hub = NonNull::new_unchecked(&raw mut (*root.as_ptr()).hub);
             let blocks = header.add(1).cast::<Block>();
             for number in 0..count {
-                let flag = Hub::flag(first + number);
-                blocks.add(number).write(Block { word: Word::new(), flag, hub, header });
+                let (flag, direct) = (Hub::flag(first + number), if first + number == 0 { DIRECT } else { 0 });
+                blocks.add(number).write(Block { word: Word::new(), flag, direct, hub, header });
             }
             base.add(entries_at).cast::<T>()
         };

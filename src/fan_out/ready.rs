@@ -1,29 +1,30 @@
 //! Which of the futures were woken: the protocol between many wakers and the one owner that polls.
 //!
-//! Two levels of words. A [`Word`] has one bit a future. The [`Hub`] has one word of flags, each of which says "look at the
-//! words of this number", and the waker of the task around.
+//! Two levels of words. A [`Word`] has one bit a future. The [`Hub`] has one word on top, with a bit for each of the first
+//! [`DIRECT`] futures, and flags, each of which says "look at the words of this number"; and the waker of the task around.
+//! A few futures thus need one level only.
 //!
 //! ```text
 //!   waker (any thread)                       owner (inside poll)
 //!   ──────────────────                       ───────────────────
-//!   word.fetch_or(bit)                       flags = top.swap(POLLING)         begin a round
+//!   word.fetch_or(bit)                       marks = top.swap(POLLING)         begin a round
 //!     was 0? top.fetch_or(flag)              for each flag: bits = word.swap(0)
 //!              was 0? wake the task            poll each future once
 //!                                            nothing left?
-//!                                              register the task's waker
-//!                                              top.compare_exchange(POLLING, 0)
-//!                                                fails? another round
+//!   or at once:                                set the task's waker
+//!   top.fetch_or(bit)                          top.compare_exchange(POLLING, 0)
+//!     was 0? wake the task                       fails? another round
 //!                                                works? Pending
 //! ```
 //!
-//! States of `top`:
+//! States of `top`, where marks are bits and flags:
 //!
 //! ```text
 //!              owner: begin a round                     waker: first wake
-//!   0 ────────────────────────────────► POLLING ─────────────────────────► POLLING + flags
+//!   0 ────────────────────────────────► POLLING ─────────────────────────► POLLING + marks
 //!   ▲ │        owner: nothing left         │ ▲                                   │
 //!   │ │◄────────────────────────────────────┘ └───────── owner: begin a round ────┘
-//!   │ └── waker: first wake, wakes the task ──► flags ── owner: begin a round ──► POLLING
+//!   │ └── waker: first wake, wakes the task ──► marks ── owner: begin a round ──► POLLING
 //! ```
 //!
 //! # Invariants
@@ -32,12 +33,13 @@
 //!   before. So a set bit has its flag set, or about to be set by a waker that is under way.
 //! * **R2** Whoever changes `top` from zero goes on to wake the task. While `top` is not zero the task is awake, or its
 //!   wake is under way.
-//! * **R3** The owner makes `top` zero only with the task's waker registered, and returns `Pending` only after that, or
-//!   after it woke the task itself.
+//! * **R3** The owner makes `top` zero only with the task's waker set, and returns `Pending` only after that, or after it
+//!   woke the task itself.
 //!
-//! A wake costs one read-modify-write, and two more operations only for the first of a batch. The task is woken with
-//! nothing held, so its waker may poll on the spot. Waking twice is waking once; there is no queue to corrupt. A wake for
-//! a future that is gone reaches whatever took its place, which is then polled once for nothing.
+//! A wake costs one read-modify-write, and for the first of a batch one more beyond the first futures, and the wake of the
+//! task. The task is woken with nothing held, so its waker may poll on the spot. Waking twice is waking once; there is no
+//! queue to corrupt. A wake for a future that is gone reaches whatever took its place, which is then polled once for
+//! nothing.
 //!
 //! With more words than flags, a flag stands for several: word `n` has flag `n % FLAGS`.
 
@@ -48,10 +50,12 @@ use crate::wait::bell::{Bell, Tone};
 
 /// Futures a word.
 pub const BITS: usize = usize::BITS as usize;
+/// Futures whose bits are on top.
+pub const DIRECT: usize = BITS / 2;
 /// Flags in the hub; one bit is the mark [`POLLING`].
-pub const FLAGS: usize = BITS - 1;
+pub const FLAGS: usize = BITS - DIRECT - 1;
 /// The owner is awake, or will be without being woken.
-const POLLING: usize = 1 << FLAGS;
+const POLLING: usize = 1 << (BITS - 1);
 
 /// What all words of one owner have in common.
 #[derive(Debug)]
@@ -98,20 +102,40 @@ impl Hub {
 
     /// The flag of a word.
     pub const fn flag(number: usize) -> usize {
-        1 << (number % FLAGS)
+        1 << (DIRECT + number % FLAGS)
     }
 
-    /// Notes that a word that was empty is not any more, and wakes the task if it does not know yet.
+    /// Notes that `bit` of a word was woken, whose flag this is. True if the task does not know yet: then [`ring`](Self::ring).
     ///
-    /// To be called when [`Word::set`] says so, by anybody at any time.
+    /// To be called by anybody at any time.
     #[inline]
-    pub fn notify(&self, flag: usize) {
-        // ORDERING: Release pairs with the Acquire in `take`: who sees the flag finds the bit. Acquire pairs with the
-        // Release in `sleep`: who finds zero finds the waker that was registered before. (What the atomic waker orders
-        // itself would do for the latter; this does not lean on its insides.)
-        if self.top.fetch_or(flag, Ordering::AcqRel) == 0 {
-            self.task.ring(); // R2
-        }
+    #[must_use]
+    pub fn wake(&self, word: &Word, bit: usize, flag: usize) -> bool {
+        // ORDERING: Release pairs with the Acquire in `Word::take`: the future sees what happened before its wake. Every
+        // wake writes, also one that finds its bit set, so that every wake has such an edge.
+        word.0.fetch_or(1 << bit, Ordering::Release) == 0 // R1
+            && self.mark(flag)
+    }
+
+    /// Notes that one of the first futures was woken, whose number is `bit`. Otherwise as [`wake`](Self::wake).
+    #[inline]
+    #[must_use]
+    pub fn wake_direct(&self, bit: usize) -> bool {
+        self.mark(1 << bit)
+    }
+
+    #[inline]
+    fn mark(&self, mark: usize) -> bool {
+        // ORDERING: Release pairs with the Acquire in `take`: who sees the flag finds the bit, and a future whose bit this
+        // is sees what happened before its wake. Acquire pairs with the Release in `sleep`: who finds zero finds the waker
+        // that was set before. (What the bell orders itself would do for the latter; this does not lean on its insides.)
+        self.top.fetch_or(mark, Ordering::AcqRel) == 0 // R2
+    }
+
+    /// Wakes the task.
+    #[inline]
+    pub fn ring(&self) {
+        self.task.ring();
     }
 
     #[inline]
@@ -120,13 +144,13 @@ impl Hub {
         self.top.load(Ordering::Relaxed) == POLLING
     }
 
-    /// Takes all flags and marks the owner as awake.
+    /// Takes all marks, and leaves that the owner is awake.
     #[inline]
     fn take(&self) -> usize {
         if self.is_quiet() {
             return 0;
         }
-        // ORDERING: Acquire pairs with the Release in `notify`.
+        // ORDERING: Acquire pairs with the Release in `mark`.
         self.top.swap(POLLING, Ordering::Acquire) & !POLLING
     }
 
@@ -140,7 +164,7 @@ impl Hub {
             waker.wake_by_ref();
             return true;
         }
-        // ORDERING: Release pairs with the Acquire in `notify`, which thereby finds the waker that was just set. Relaxed on
+        // ORDERING: Release pairs with the Acquire in `mark`, which thereby finds the waker that was just set. Relaxed on
         // failure: `take` is next.
         self.top.compare_exchange(POLLING, 0, Ordering::Release, Ordering::Relaxed).is_ok() // R3
     }
@@ -161,15 +185,6 @@ impl Word {
         }
     }
 
-    /// Notes that the future behind `bit` was woken. True for the first one, which goes on to [`Hub::notify`].
-    #[inline]
-    #[must_use]
-    pub fn set(&self, bit: usize) -> bool {
-        // ORDERING: Release pairs with the Acquire in `take`: the future sees what happened before its wake. Every wake
-        // writes, also one that finds its bit set, so that every wake has such an edge.
-        self.0.fetch_or(bit, Ordering::Release) == 0 // R1
-    }
-
     /// Takes all bits.
     #[inline]
     pub fn take(&self) -> usize {
@@ -178,7 +193,7 @@ impl Word {
         if self.0.load(Ordering::Relaxed) == 0 {
             return 0;
         }
-        // ORDERING: Acquire pairs with the Release in `set`. All changes of a word are
+        // ORDERING: Acquire pairs with the Release in `Hub::wake`. All changes of a word are
         // read-modify-writes, so this pairs with every wake whose bit it takes.
         self.0.swap(0, Ordering::Acquire)
     }
@@ -223,21 +238,39 @@ impl Round {
     /// Goes on to the next word that has bits, if there is one; begins a round if the one under way is over.
     #[inline]
     pub fn find(&mut self, hub: &Hub, words: &impl Words) {
-        if words.count() > FLAGS && self.find_of_same_flag(words) {
+        if self.flags == 0 && words.count() <= FLAGS && (!self.begin(hub, words) || self.bits != 0) {
             return;
         }
+        self.find_word(hub, words);
+    }
+
+    /// Begins a round, with the bits on top and, where they share a word, those of the first word. False if there is
+    /// nothing to look at.
+    #[inline]
+    fn begin(&mut self, hub: &Hub, words: &impl Words) -> bool {
+        let marks = hub.take();
+        self.base = 0;
+        self.bits = marks & ((1 << DIRECT) - 1);
+        self.flags = marks >> DIRECT;
+        if self.flags & 1 != 0 {
+            self.flags &= !1;
+            self.bits |= words.word(0).take();
+        }
+        marks != 0
+    }
+
+    #[inline(never)]
+    fn find_word(&mut self, hub: &Hub, words: &impl Words) {
         loop {
-            if self.flags == 0 {
-                self.flags = hub.take();
-                if self.flags == 0 {
-                    return;
-                }
-            }
-            let number = self.flags.trailing_zeros() as usize;
-            self.flags &= self.flags - 1;
-            self.base = number * BITS;
-            self.bits = words.word(number).take();
             if self.bits != 0 || words.count() > FLAGS && self.find_of_same_flag(words) {
+                return;
+            }
+            if self.flags != 0 {
+                let number = self.flags.trailing_zeros() as usize;
+                self.flags &= self.flags - 1;
+                self.base = number * BITS;
+                self.bits = words.word(number).take();
+            } else if !self.begin(hub, words) {
                 return;
             }
         }

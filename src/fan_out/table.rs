@@ -38,7 +38,7 @@ use core::mem::offset_of;
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::inline::Wakes;
-use super::ready::{BITS, Hub, Round, Word, Words};
+use super::ready::{BITS, DIRECT, Hub, Round, Word, Words};
 use crate::sync::{AtomicBool, Ordering, const_fn, new_array};
 
 /// What the wakers of one fan-out write to, where nothing may be allocated.
@@ -116,12 +116,19 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 unsafe fn wake(data: *const ()) {
     let bit = data.addr() % BITS;
     // SAFETY: the data is that of a waker made in `with_waker` (T1), the table is there (T2), and what is borrowed of it
-    // is atomic or does not change (T3).
-    let block = unsafe { &*data.byte_sub(bit).cast::<Block>() };
-    if block.word.set(1 << bit) {
-        // SAFETY: as above. The header is right before the first block.
-        let header = unsafe { &*data.byte_sub(bit).cast::<Block>().sub(block.back).cast::<Header>().sub(1) };
-        header.hub.notify(Hub::flag(block.back));
+    // is atomic or does not change (T3). The header is right before the first block.
+    let (header, block) = unsafe {
+        let block = data.byte_sub(bit).cast::<Block>();
+        (&*block.sub((*block).back).cast::<Header>().sub(1), &*block)
+    };
+    let hub = &header.hub;
+    let first = if block.back == 0 && bit < DIRECT {
+        hub.wake_direct(bit)
+    } else {
+        hub.wake(&block.word, bit, Hub::flag(block.back))
+    };
+    if first {
+        hub.ring();
     }
 }
 
