@@ -115,6 +115,9 @@
 
 use core::fmt;
 use core::future::Future;
+use core::hash::Hash;
+use core::marker::PhantomData;
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -129,9 +132,13 @@ mod engine;
 #[cfg(feature = "alloc")]
 mod future_set;
 mod inline;
+mod keyed;
+mod launch;
+mod limit;
 #[cfg(all(test, feature = "alloc"))]
 mod model;
 mod order;
+mod permitted;
 mod progress;
 mod ready;
 mod sink;
@@ -140,20 +147,28 @@ mod stop;
 mod storage;
 mod table;
 mod try_policy;
+mod weighted;
 
 #[cfg(feature = "alloc")]
 pub use consume::CollectResults;
 pub use consume::{DriveWhile, Fold, ForEach, TryForEach};
-use engine::Engine;
+use engine::{Engine, Settings};
 #[cfg(feature = "alloc")]
 pub use future_set::{FutureSet, Next, Push};
 pub use inline::{PollAll, Wakes};
+pub use keyed::{Keyed, KeyedBy};
+pub use launch::{Direct, Launch, With};
+pub use limit::{Limit, LimitHandle};
+pub use permitted::{Holding, Permitted};
 pub use progress::Progress;
-use slots::Entry;
+use slots::{Entry, Weight};
 pub use stop::Until;
 pub use storage::{Heap, Inline, Storage};
 pub use table::{Tabled, WakeTable};
 pub use try_policy::{TryFanOut, TryPolicy};
+pub use weighted::Weighted;
+
+pub use crate::semaphore::loan::Lender;
 
 /// Fan-out for every [`Stream`].
 pub trait FanOutExt: Stream {
@@ -292,11 +307,14 @@ pin_project! {
     /// do not have it. So with `.window(limit + 1)` there are `limit` futures started while you work on the item, and
     /// with the default `limit - 1`.
     ///
+    /// An item that is ready when it starts does not go through a place: if no earlier output waits, it is handed out then
+    /// and there, and the next poll goes on with what comes after it. Before `Pending`, all places are filled.
+    ///
     /// # Fairness
     ///
     /// Items start in the order of the input. In a round each future that was woken is polled once; what is woken
-    /// meanwhile belongs to the next round. Each poll polls a woken future, asks the source, and hands out a finished
-    /// output, so none of the three can starve the others; outputs are handed out in the order in which they finished. A
+    /// meanwhile belongs to the next round. Polls that have an output to hand out take turns at asking the source and at
+    /// polling a woken future, so neither can starve the other; outputs are handed out in the order in which they finished. A
     /// poll that makes many calls without having anything to hand out wakes its task and returns `Pending`, so that
     /// neither futures that wake themselves nor an endless source keep the task for themselves.
     ///
@@ -342,30 +360,21 @@ pin_project! {
     {
         #[pin]
         source: St,
+        #[pin]
         launch: M,
         #[pin]
-        engine: Engine<S::Bed<Entry<St::Item, M::Future>>, O::Policy>,
+        engine: Engine<S::Bed<EntryOf<St::Item, M, O>>, O::Policy<M::Key>>,
     }
 }
 
-/// How an item becomes a future: it [is one](Direct), or a closure [makes one](With).
-///
-/// This trait is sealed: it is only there to name the type of that future.
-pub trait Launch<Item>: sealed::Sealed {
-    /// What runs.
-    type Future: Future;
+type EntryOf<Item, M, O> = Entry<
+    Item,
+    <M as Launch<Item>>::Future,
+    <M as Launch<Item>>::Weight,
+    <<O as sealed::Order>::Policy<<M as Launch<Item>>::Key> as order::Policy>::Note,
+>;
 
-    #[doc(hidden)]
-    fn launch(&mut self, item: Item) -> Self::Future;
-}
-
-/// The items are the futures; see [`FanOutExt::fan_out`].
-pub struct Direct(());
-
-/// A closure makes a future of each item; see [`FanOutExt::fan_out_with`].
-pub struct With<F>(F);
-
-/// In which order outputs are handed out: [`Unordered`] or [`Ordered`].
+/// In which order outputs are handed out: [`Unordered`], [`Ordered`] or [`Keyed`].
 ///
 /// This trait is sealed: an order has to keep the books of the engine.
 pub trait Order: sealed::Order {}
@@ -381,10 +390,14 @@ pub struct Ordered(());
 const NO_LIMIT: &str = "a fan-out with a limit of 0 would never run anything";
 
 mod sealed {
+    use core::hash::Hash;
+
     pub trait Sealed {}
 
     pub trait Storage: Sized {
         type Bed<T>: super::slots::Bed<Entry = T>;
+        /// A pinned place for what is not an entry.
+        type Cell<A>: super::storage::Room<A>;
 
         /// Entries at most.
         const SLOTS: usize;
@@ -396,7 +409,7 @@ mod sealed {
     }
 
     pub trait Order {
-        type Policy: super::order::Policy;
+        type Policy<K: Hash + Eq>: super::order::Policy<Key = K>;
     }
 }
 
@@ -411,7 +424,7 @@ where
     #[track_caller]
     fn new(source: St, launch: M, limit: usize, storage: S) -> Self {
         assert!(limit > 0, "{NO_LIMIT}");
-        Self { source, launch, engine: Engine::new(storage.bed(), limit, limit) }
+        Self { source, launch, engine: Engine::new(storage.bed(), Settings { limit, window: limit, ahead: false }) }
     }
 }
 
@@ -429,7 +442,7 @@ where
     /// If the stream was polled.
     #[track_caller]
     pub fn unordered(self) -> FanOut<St, M, Unordered, S> {
-        self.rebuild(|source, window| (source, window))
+        self.rebuild(|source, settings| (source, settings))
     }
 
     /// Hands out the outputs in the order of the input.
@@ -454,7 +467,7 @@ where
     /// ```
     #[track_caller]
     pub fn ordered(self) -> FanOut<St, M, Ordered, S> {
-        self.rebuild(|source, window| (source, window))
+        self.rebuild(|source, settings| (source, settings))
     }
 
     /// Bounds the items that were taken from the source and not handed out yet, be they waiting, running or finished, to
@@ -477,10 +490,13 @@ where
     /// ```
     #[track_caller]
     pub fn window(self, window: usize) -> Self {
-        let limit = self.engine.limit();
-        assert!(window >= limit, "a window of {window} is too narrow for a limit of {limit}");
+        let Settings { limit, .. } = self.engine.settings();
+        let weighed = M::Weight::WEIGHED;
+        assert!(window > 0, "a fan-out with a window of 0 would never run anything");
+        assert!(weighed || window >= limit, "a window of {window} is too narrow for a limit of {limit}");
         assert!(window <= S::SLOTS, "a window of {window} is more than the {} slots that there are", S::SLOTS);
-        self.rebuild(|source, _| (source, window))
+        let ahead = weighed || window > limit;
+        self.rebuild(|source, settings| (source, Settings { window, ahead, ..settings }))
     }
 
     /// Stops when `stop` completes, as [`stop`](Self::stop) does: takes no more, and finishes what was taken.
@@ -501,41 +517,46 @@ where
     /// ```
     #[track_caller]
     pub fn stop_when<Fut: Future>(self, stop: Fut) -> FanOut<Until<St, Fut>, M, O, S> {
-        self.rebuild(|source, window| (Until::new(source, stop), window))
+        self.rebuild(|source, settings| (Until::new(source, stop), settings))
     }
 
-    /// The same with other settings, before anything has happened.
+    /// The same with another source or other settings, before anything has happened.
     #[track_caller]
-    fn rebuild<Src, Ord>(self, f: impl FnOnce(St, usize) -> (Src, usize)) -> FanOut<Src, M, Ord, S>
+    fn rebuild<Src, Ord>(self, f: impl FnOnce(St, Settings) -> (Src, Settings)) -> FanOut<Src, M, Ord, S>
     where
         Src: Stream<Item = St::Item>,
         Ord: Order,
     {
-        self.restore(f, |storage| storage)
+        let (source, launch, settings, storage, closed) = self.take_apart();
+        let (source, settings) = f(source, settings);
+        FanOut::put_together(source, launch, settings, storage, closed)
     }
 
-    /// The same with other settings and another storage.
+    /// The same with items that need something else to start.
     #[track_caller]
-    fn restore<Src, Ord, T>(
-        self,
-        f: impl FnOnce(St, usize) -> (Src, usize),
-        storage: impl FnOnce(S) -> T,
-    ) -> FanOut<Src, M, Ord, T>
+    fn relaunch<N, Ord>(self, f: impl FnOnce(M) -> N) -> FanOut<St, N, Ord, S>
     where
-        Src: Stream<Item = St::Item>,
+        N: Launch<St::Item>,
         Ord: Order,
-        T: Storage,
     {
-        let engine = &self.engine;
+        let (source, launch, settings, storage, closed) = self.take_apart();
+        FanOut::put_together(source, f(launch), settings, storage, closed)
+    }
+
+    #[track_caller]
+    fn take_apart(self) -> (St, M, Settings, S, bool) {
+        let engine = self.engine;
         assert!(!engine.has_begun(), "a fan-out takes no more settings once it was polled");
-        let (limit, window, closed) = (engine.limit(), engine.window(), engine.is_closed());
-        let (source, window) = f(self.source, window);
-        let storage = storage(S::take_back(self.engine.into_bed()));
-        let engine = Engine::new(storage.bed(), limit, window);
+        let (settings, closed) = (engine.settings(), engine.is_closed());
+        (self.source, self.launch, settings, S::take_back(engine.into_bed()), closed)
+    }
+
+    fn put_together(source: St, launch: M, settings: Settings, storage: S, closed: bool) -> Self {
+        let engine = Engine::new(storage.bed(), settings);
         if closed {
             engine.close();
         }
-        FanOut { source, launch: self.launch, engine }
+        Self { source, launch, engine }
     }
 
     /// Takes no more items from the source. Those that were taken are finished and handed out, and then the stream ends.
@@ -543,13 +564,13 @@ where
     /// To drop them instead, drop the stream. Takes effect at the next poll.
     ///
     /// ```
-    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
     /// use tollgate::FanOutExt;
     ///
-    /// let mut endless = stream::repeat(1).fan_out_with(2, |n| async move { n });
-    /// assert_eq!(block_on(endless.next()), Some(1));
+    /// let mut endless = stream::repeat(()).fan_out_with(2, |()| yield_now());
+    /// assert_eq!(block_on(endless.next()), Some(()));
     /// endless.stop();
-    /// assert_eq!(block_on(endless.count()), 1);
+    /// assert_eq!(block_on(endless.count()), 1); // the other one that was running
     /// ```
     pub fn stop(&self) {
         self.engine.close();
@@ -618,12 +639,12 @@ where
     /// ```
     #[track_caller]
     pub fn limit(self, limit: usize) -> Self {
-        let window = self.engine.window();
+        let Settings { window, .. } = self.engine.settings();
+        let weighed = M::Weight::WEIGHED;
         assert!(limit > 0, "{NO_LIMIT}");
-        assert!(limit <= window, "a window of {window} is too narrow for a limit of {limit}");
-        let mut this: Self = self.rebuild(|source, window| (source, window));
-        this.engine.set_limit(limit);
-        this
+        assert!(weighed || limit <= window, "a window of {window} is too narrow for a limit of {limit}");
+        let ahead = weighed || limit < window;
+        self.rebuild(|source, settings| (source, Settings { limit, ahead, ..settings }))
     }
 }
 
@@ -704,7 +725,10 @@ where
     ) -> Result<FanOut<St, M, O, Inline<N, Tabled<W>>>, Self> {
         const { assert!(N <= WakeTable::<W>::SLOTS, "the wake table has too few words for that many futures") };
         match table.claim() {
-            Some(wakes) => Ok(self.restore(|source, window| (source, window), |_| Inline { wakes })),
+            Some(wakes) => {
+                let (source, launch, settings, _, closed) = self.take_apart();
+                Ok(FanOut::put_together(source, launch, settings, Inline { wakes }, closed))
+            }
             None => Err(self),
         }
     }
@@ -722,12 +746,37 @@ where
     #[inline]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
-        this.engine.poll_next(this.source, this.launch, cx)
+        rest_unless_pending(this.launch, |launch| this.engine.poll_next(this.source, launch, cx))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.engine.size_hint(self.source.size_hint())
     }
+}
+
+/// Lets go of what no item has started with when the stream is not coming back soon: after an output, and after a panic.
+#[inline]
+fn rest_unless_pending<Item, M, T>(launch: Pin<&mut M>, poll: impl FnOnce(Pin<&mut M>) -> Poll<T>) -> Poll<T>
+where
+    M: Launch<Item>,
+{
+    struct Rest<'a, Item, M: Launch<Item>>(Pin<&'a mut M>, PhantomData<fn() -> Item>);
+
+    impl<Item, M: Launch<Item>> Drop for Rest<'_, Item, M> {
+        fn drop(&mut self) {
+            self.0.as_mut().rest();
+        }
+    }
+
+    if !M::ADMITS {
+        return poll(launch);
+    }
+    let mut rest = Rest(launch, PhantomData);
+    let result = poll(rest.0.as_mut());
+    if result.is_pending() {
+        mem::forget(rest);
+    }
+    result
 }
 
 impl<St, M, O, S> FusedStream for FanOut<St, M, O, S>
@@ -752,52 +801,12 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FanOut")
             .field("source", &self.source)
-            .field("limit", &self.engine.limit())
-            .field("window", &self.engine.window())
+            .field("limit", &self.engine.settings().limit)
+            .field("window", &self.engine.settings().window)
             .field("waiting", &self.waiting())
             .field("in_flight", &self.in_flight())
             .field("finished", &self.finished())
             .finish_non_exhaustive()
-    }
-}
-
-// === how items become futures ===
-
-impl sealed::Sealed for Direct {}
-
-impl<Fut: Future> Launch<Fut> for Direct {
-    type Future = Fut;
-
-    #[inline]
-    fn launch(&mut self, item: Fut) -> Fut {
-        item
-    }
-}
-
-impl fmt::Debug for Direct {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Direct")
-    }
-}
-
-impl<F> sealed::Sealed for With<F> {}
-
-impl<Item, F, Fut> Launch<Item> for With<F>
-where
-    F: FnMut(Item) -> Fut,
-    Fut: Future,
-{
-    type Future = Fut;
-
-    #[inline]
-    fn launch(&mut self, item: Item) -> Fut {
-        (self.0)(item)
-    }
-}
-
-impl<F> fmt::Debug for With<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("With(..)")
     }
 }
 
@@ -806,11 +815,11 @@ impl<F> fmt::Debug for With<F> {
 impl Order for Unordered {}
 
 impl sealed::Order for Unordered {
-    type Policy = order::AsCompleted;
+    type Policy<K: Hash + Eq> = order::AsCompleted<K>;
 }
 
 impl Order for Ordered {}
 
 impl sealed::Order for Ordered {
-    type Policy = order::AsTaken;
+    type Policy<K: Hash + Eq> = order::AsTaken<K>;
 }

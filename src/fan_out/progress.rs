@@ -5,7 +5,7 @@ use core::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use super::{FanOut, Launch, Order, Storage, sealed};
+use super::{FanOut, Launch, Order, Storage, rest_unless_pending, sealed};
 
 /// A stream that can go on with what is in flight while its consumer is busy: [`FanOut`] and
 /// [`TryFanOut`](super::TryFanOut).
@@ -19,6 +19,10 @@ pub trait Progress: Stream + sealed::Sealed {
     /// As [`FanOut::stop`].
     #[doc(hidden)]
     fn stop(&self);
+
+    /// The task goes away: lets go of permits, and places in queues, that nothing has started with.
+    #[doc(hidden)]
+    fn rest(self: Pin<&mut Self>);
 }
 
 impl<St, M, O, S> sealed::Sealed for FanOut<St, M, O, S>
@@ -39,10 +43,14 @@ where
 {
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        this.engine.poll_progress(this.source, this.launch, cx)
+        rest_unless_pending(this.launch, |launch| this.engine.poll_progress(this.source, launch, cx))
     }
 
     fn stop(&self) {
         self.engine.close();
+    }
+
+    fn rest(self: Pin<&mut Self>) {
+        self.project().launch.rest();
     }
 }

@@ -43,7 +43,8 @@
 
 use core::task::Waker;
 
-use crate::sync::{AtomicUsize, AtomicWaker, Ordering, const_fn};
+use crate::sync::{AtomicUsize, Ordering, const_fn};
+use crate::wait::bell::{Bell, Tone};
 
 /// Futures a word.
 pub const BITS: usize = usize::BITS as usize;
@@ -56,7 +57,7 @@ const POLLING: usize = 1 << FLAGS;
 #[derive(Debug)]
 pub struct Hub {
     top: AtomicUsize,
-    task: AtomicWaker,
+    task: Bell,
 }
 
 /// One bit a future: woken since it was last polled.
@@ -77,12 +78,12 @@ pub trait Words {
 pub struct Round {
     /// Flags that are not yet looked at.
     flags: usize,
-    /// The word that is looked at.
-    number: usize,
-    /// Whether there are further words of the same flag.
-    more: bool,
+    /// The first future of the word that is looked at.
+    base: usize,
     /// Its bits that have not come up yet.
     bits: usize,
+    /// The task's waker that the hub has.
+    tone: Tone,
 }
 
 // === impl Hub ===
@@ -91,7 +92,7 @@ impl Hub {
     const_fn! {
         /// A hub whose owner is awake.
         pub const fn new() -> Self {
-            Self { top: AtomicUsize::new(POLLING), task: AtomicWaker::new() }
+            Self { top: AtomicUsize::new(POLLING), task: Bell::new() }
         }
     }
 
@@ -100,48 +101,54 @@ impl Hub {
         1 << (number % FLAGS)
     }
 
-    /// Notes that the future behind `bit` was woken, and wakes the task if it does not know yet.
+    /// Notes that a word that was empty is not any more, and wakes the task if it does not know yet.
     ///
-    /// Anybody may call this at any time.
+    /// To be called when [`Word::set`] says so, by anybody at any time.
     #[inline]
-    pub fn wake(&self, word: &Word, bit: usize, flag: usize) {
-        // ORDERING: Release pairs with the Acquire in `Word::take`: the future sees what happened before its wake. Every
-        // wake writes, also one that finds its bit set, so that every wake has such an edge.
-        if word.0.fetch_or(bit, Ordering::Release) != 0 {
-            return; // R1
-        }
+    pub fn notify(&self, flag: usize) {
         // ORDERING: Release pairs with the Acquire in `take`: who sees the flag finds the bit. Acquire pairs with the
         // Release in `sleep`: who finds zero finds the waker that was registered before. (What the atomic waker orders
         // itself would do for the latter; this does not lean on its insides.)
         if self.top.fetch_or(flag, Ordering::AcqRel) == 0 {
-            self.task.wake(); // R2
+            self.task.ring(); // R2
         }
+    }
+
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        // ORDERING: Relaxed. A flag that is overlooked here is still there for the exchange in `sleep`.
+        self.top.load(Ordering::Relaxed) == POLLING
     }
 
     /// Takes all flags and marks the owner as awake.
     #[inline]
     fn take(&self) -> usize {
-        // ORDERING: Relaxed. A flag that is overlooked here is still there for the exchange in `sleep`.
-        if self.top.load(Ordering::Relaxed) == POLLING {
+        if self.is_quiet() {
             return 0;
         }
-        // ORDERING: Acquire pairs with the Release of the second step in `wake`.
+        // ORDERING: Acquire pairs with the Release in `notify`.
         self.top.swap(POLLING, Ordering::Acquire) & !POLLING
     }
 
     /// Prepares for `Pending`: true when `waker` will be woken for whatever comes. When false, something came already.
+    ///
+    /// `tone` is what this owner has for the task's waker.
     #[inline]
-    pub fn sleep(&self, waker: &Waker) -> bool {
-        self.task.register(waker);
-        // ORDERING: Release pairs with the Acquire of the second step in `wake`, which thereby finds the waker that was
-        // just registered. Relaxed on failure: `take` is next.
+    fn sleep(&self, waker: &Waker, tone: &mut Tone) -> bool {
+        if !self.task.set(waker, tone) {
+            // The task that polled before is just being woken. This one comes back for another try.
+            waker.wake_by_ref();
+            return true;
+        }
+        // ORDERING: Release pairs with the Acquire in `notify`, which thereby finds the waker that was just set. Relaxed on
+        // failure: `take` is next.
         self.top.compare_exchange(POLLING, 0, Ordering::Release, Ordering::Relaxed).is_ok() // R3
     }
 
     /// Takes the task's waker out, for the caller to drop: the owner goes, and nothing of the task should live on in wakers
     /// that remain.
     pub fn take_task(&self) -> Option<Waker> {
-        self.task.take()
+        self.task.clear()
     }
 }
 
@@ -154,6 +161,15 @@ impl Word {
         }
     }
 
+    /// Notes that the future behind `bit` was woken. True for the first one, which goes on to [`Hub::notify`].
+    #[inline]
+    #[must_use]
+    pub fn set(&self, bit: usize) -> bool {
+        // ORDERING: Release pairs with the Acquire in `take`: the future sees what happened before its wake. Every wake
+        // writes, also one that finds its bit set, so that every wake has such an edge.
+        self.0.fetch_or(bit, Ordering::Release) == 0 // R1
+    }
+
     /// Takes all bits.
     #[inline]
     pub fn take(&self) -> usize {
@@ -162,7 +178,7 @@ impl Word {
         if self.0.load(Ordering::Relaxed) == 0 {
             return 0;
         }
-        // ORDERING: Acquire pairs with the Release of the first step in `Hub::wake`. All changes of a word are
+        // ORDERING: Acquire pairs with the Release in `set`. All changes of a word are
         // read-modify-writes, so this pairs with every wake whose bit it takes.
         self.0.swap(0, Ordering::Acquire)
     }
@@ -172,41 +188,71 @@ impl Word {
 
 impl Round {
     pub const fn new() -> Self {
-        Self { flags: 0, number: 0, more: false, bits: 0 }
+        Self { flags: 0, base: 0, bits: 0, tone: Tone::NONE }
     }
 
-    /// The next future that was woken; begins a round if the one under way is over.
+    /// The next future that was woken, in the word that is looked at.
     #[inline]
-    pub fn next(&mut self, hub: &Hub, words: &impl Words) -> Option<usize> {
-        while self.bits == 0 {
-            if self.more {
-                self.next_of_same_flag(words);
-            } else if self.flags != 0 {
-                self.number = self.flags.trailing_zeros() as usize;
-                self.flags &= self.flags - 1;
-                self.look_at_word(words);
-            } else {
-                self.flags = hub.take();
-                if self.flags == 0 {
-                    return None;
-                }
-            }
+    pub fn next(&mut self) -> Option<usize> {
+        if self.bits == 0 {
+            return None;
         }
         let bit = self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;
-        Some(self.number * BITS + bit)
+        Some(self.base + bit)
     }
 
-    #[cold]
-    fn next_of_same_flag(&mut self, words: &impl Words) {
-        self.number += FLAGS;
-        self.look_at_word(words);
-    }
-
+    /// Whether it is time to [look further](Self::find).
     #[inline]
-    fn look_at_word(&mut self, words: &impl Words) {
-        self.bits = words.word(self.number).take();
-        self.more = self.number + FLAGS < words.count();
+    pub fn is_over(&self) -> bool {
+        self.bits == 0
+    }
+
+    /// Whether there is nothing to be found at a glance. What comes later has its flag set, which [`Hub::sleep`] sees.
+    #[inline]
+    pub fn is_quiet(&self, hub: &Hub, words: &impl Words) -> bool {
+        self.flags == 0 && hub.is_quiet() && self.bits == 0 && words.count() <= FLAGS
+    }
+
+    /// Prepares for `Pending`: true when `waker` will be woken for whatever comes. When false, something came already.
+    #[inline]
+    pub fn sleep(&mut self, hub: &Hub, waker: &Waker) -> bool {
+        hub.sleep(waker, &mut self.tone)
+    }
+
+    /// Goes on to the next word that has bits, if there is one; begins a round if the one under way is over.
+    #[inline]
+    pub fn find(&mut self, hub: &Hub, words: &impl Words) {
+        if words.count() > FLAGS && self.find_of_same_flag(words) {
+            return;
+        }
+        loop {
+            if self.flags == 0 {
+                self.flags = hub.take();
+                if self.flags == 0 {
+                    return;
+                }
+            }
+            let number = self.flags.trailing_zeros() as usize;
+            self.flags &= self.flags - 1;
+            self.base = number * BITS;
+            self.bits = words.word(number).take();
+            if self.bits != 0 || words.count() > FLAGS && self.find_of_same_flag(words) {
+                return;
+            }
+        }
+    }
+
+    /// Goes on to the next word that has bits among those that share the flag of the one that is looked at.
+    #[cold]
+    fn find_of_same_flag(&mut self, words: &impl Words) -> bool {
+        let mut number = self.base / BITS;
+        while self.bits == 0 && number + FLAGS < words.count() {
+            number += FLAGS;
+            self.base = number * BITS;
+            self.bits = words.word(number).take();
+        }
+        self.bits != 0
     }
 }
 

@@ -116,12 +116,13 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 unsafe fn wake(data: *const ()) {
     let bit = data.addr() % BITS;
     // SAFETY: the data is that of a waker made in `with_waker` (T1), the table is there (T2), and what is borrowed of it
-    // is atomic or does not change (T3). The header is right before the first block.
-    let (header, block) = unsafe {
-        let block = data.byte_sub(bit).cast::<Block>();
-        (&*block.sub((*block).back).cast::<Header>().sub(1), &*block)
-    };
-    header.hub.wake(&block.word, 1 << bit, Hub::flag(block.back));
+    // is atomic or does not change (T3).
+    let block = unsafe { &*data.byte_sub(bit).cast::<Block>() };
+    if block.word.set(1 << bit) {
+        // SAFETY: as above. The header is right before the first block.
+        let header = unsafe { &*data.byte_sub(bit).cast::<Block>().sub(block.back).cast::<Header>().sub(1) };
+        header.hub.notify(Hub::flag(block.back));
+    }
 }
 
 unsafe fn forget(_: *const ()) {}
@@ -205,7 +206,10 @@ impl<const W: usize> Wakes for Tabled<W> {
 
     #[inline]
     fn next(&mut self) -> Option<usize> {
-        self.round.next(&self.table.header.hub, self.table)
+        if self.round.is_over() {
+            self.round.find(&self.table.header.hub, self.table);
+        }
+        self.round.next()
     }
 
     #[inline]
@@ -218,7 +222,7 @@ impl<const W: usize> Wakes for Tabled<W> {
 
     #[inline]
     fn sleep(&mut self, task: &Waker) -> bool {
-        self.table.header.hub.sleep(task)
+        self.round.sleep(&self.table.header.hub, task)
     }
 }
 

@@ -168,6 +168,12 @@ where
             stream.stop();
         }
     }
+
+    fn rest(self: Pin<&mut Self>) {
+        if let Some(stream) = self.project().stream.as_pin_mut() {
+            stream.rest();
+        }
+    }
 }
 
 impl<S: fmt::Debug, E> fmt::Debug for TryFanOut<S, E> {

@@ -46,13 +46,20 @@ impl<T> Shelf<T> {
     /// The next entry that was woken. `round` is that of the one task that polls.
     #[inline]
     pub fn next_woken(&self, round: &mut Round) -> Option<usize> {
-        round.next(self.chunk.hub()?, &self.chunk)
+        if round.is_over() {
+            let hub = self.chunk.hub()?;
+            if round.is_quiet(hub, &self.chunk) {
+                return None;
+            }
+            round.find(hub, &self.chunk);
+        }
+        round.next()
     }
 
     /// Prepares for `Pending`; false if something was woken already.
     #[inline]
-    pub fn sleep(&self, task: &Waker) -> bool {
-        self.chunk.hub().is_none_or(|hub| hub.sleep(task))
+    pub fn sleep(&self, round: &mut Round, task: &Waker) -> bool {
+        self.chunk.hub().is_none_or(|hub| round.sleep(hub, task))
     }
 }
 

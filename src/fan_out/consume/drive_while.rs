@@ -14,15 +14,27 @@ use crate::fan_out::Progress;
 pin_project! {
     /// A future, and what is in flight, polled together; made by [`FanOut::drive_while`](crate::FanOut::drive_while).
     #[must_use = "futures do nothing unless polled"]
-    pub struct DriveWhile<'a, S, B> {
+    pub struct DriveWhile<'a, S, B>
+    where
+        S: Progress,
+    {
         stream: Pin<&'a mut S>,
         // None when it is over.
         #[pin]
         body: Option<B>,
     }
+
+    impl<S, B> PinnedDrop for DriveWhile<'_, S, B>
+    where
+        S: Progress,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            this.project().stream.as_mut().rest();
+        }
+    }
 }
 
-impl<'a, S, B> DriveWhile<'a, S, B> {
+impl<'a, S: Progress, B> DriveWhile<'a, S, B> {
     pub(in crate::fan_out) fn new(stream: Pin<&'a mut S>, body: B) -> Self {
         Self { stream, body: Some(body) }
     }
@@ -39,7 +51,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
         let this = self.project();
         match ready!(poll_body(this.body, this.stream.as_mut(), cx)) {
-            Some(output) => Poll::Ready(output),
+            Some(output) => {
+                this.stream.as_mut().rest();
+                Poll::Ready(output)
+            }
             None => panic!("`DriveWhile` was polled after it was finished"),
         }
     }
@@ -55,7 +70,7 @@ where
     }
 }
 
-impl<S: fmt::Debug, B> fmt::Debug for DriveWhile<'_, S, B> {
+impl<S: Progress + fmt::Debug, B> fmt::Debug for DriveWhile<'_, S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DriveWhile")
             .field("stream", &self.stream)

@@ -6,14 +6,15 @@ use core::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use super::{Engine, MOST_STEPS, Policy, plan};
+use super::{Asked, Engine, MOST_STEPS, NIL, Policy};
 use crate::fan_out::Launch;
-use crate::fan_out::slots::{Bed, Entry};
+use crate::fan_out::slots::{Bed, Entry, Weight};
 
-impl<I, F, B, O> Engine<B, O>
+impl<I, F, W, B, O> Engine<B, O>
 where
     F: Future,
-    B: Bed<Entry = Entry<I, F>>,
+    W: Weight,
+    B: Bed<Entry = Entry<I, F, W, O::Note>>,
     O: Policy,
 {
     /// One poll that takes, starts and polls as `poll_next` does, and keeps all outputs.
@@ -22,17 +23,17 @@ where
     pub fn poll_progress<St, M>(
         mut self: Pin<&mut Self>,
         mut source: Pin<&mut St>,
-        launch: &mut M,
+        mut launch: Pin<&mut M>,
         cx: &mut Context<'_>,
     ) -> Poll<()>
     where
         St: Stream<Item = I>,
-        M: Launch<I, Future = F>,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
     {
         *self.as_mut().project().begun = true;
         self.as_mut().project().slots.begin_poll();
         let mut steps = MOST_STEPS;
-        let mut asked = false;
+        let mut asked = Asked::default();
         while steps > 0 {
             let woken = self.as_mut().project().slots.next_woken();
             if let Some(number) = woken {
@@ -40,33 +41,24 @@ where
                 self.as_mut().poll_slot(number, cx.waker());
             }
             while steps > 0 {
-                if self.can_start_waiting() {
-                    self.as_mut().start_waiting(launch, cx.waker());
-                } else if asked || !self.can_take() {
-                    break;
-                } else {
-                    match source.as_mut().poll_next(cx) {
-                        Poll::Ready(Some(item)) => self.as_mut().take_to_wait(item, source.as_ref().get_ref()),
-                        Poll::Ready(None) => self.close(),
-                        Poll::Pending => asked = true,
-                    }
-                }
                 steps -= 1;
+                if self.can_start_waiting() && self.as_mut().admits(launch.as_mut(), cx, &mut asked) {
+                    self.as_mut().start_waiting(launch.as_mut(), cx.waker());
+                } else if asked.source || !self.can_take::<M>() {
+                    break;
+                } else if let Some(item) = self.as_mut().take(source.as_mut(), launch.as_mut(), cx, &mut asked) {
+                    let weight = launch.as_mut().weight(&item).at_most(self.settings.limit);
+                    let this = self.as_mut().project();
+                    let place = this.order.place(&this.slots, || launch.as_mut().key(&item));
+                    self.as_mut().keep_waiting(item, weight, place, source.as_ref().get_ref());
+                }
             }
             if steps > 0 && woken.is_none() && self.as_mut().project().slots.sleep(cx.waker()) {
-                let is_idle = self.slots.running() == 0 && !self.can_take();
+                let is_idle = self.slots.running() == 0 && self.order.waiting() == NIL && !self.can_take::<M>();
                 return if is_idle { Poll::Ready(()) } else { Poll::Pending };
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-
-    /// Puts an item where it waits for its turn, which may be now.
-    fn take_to_wait<St: Stream>(self: Pin<&mut Self>, item: I, source: &St) {
-        let mut this = self.project();
-        let window = *this.window;
-        let number = this.slots.as_mut().insert_item(item, || plan(window, source.size_hint()));
-        this.order.taken(&mut this.slots, number, false);
     }
 }

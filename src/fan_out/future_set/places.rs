@@ -151,7 +151,8 @@ impl<F, L: RawLock> Turn<'_, F, L> {
     /// When this has been called and [`len`](Places::len) says 0, then whatever is put in later wakes `task`.
     #[inline]
     pub fn sleep(&mut self, task: &Waker) -> bool {
-        self.0.shelf.sleep(task)
+        // SAFETY: as in `next_woken`.
+        self.0.seat.round.with_mut(|round| self.0.shelf.sleep(unsafe { &mut *round }, task))
     }
 
     /// Polls the future in a place, if there is one. When it has finished or panics, it is dropped, and the place is free.

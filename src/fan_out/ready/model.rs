@@ -46,7 +46,20 @@ impl Shared {
 
     fn wake(&self, n: usize) {
         let number = n % self.words.len();
-        self.hub.wake(&self.words[number], 1 << n, Hub::flag(number));
+        self.set(number, 1 << n);
+    }
+
+    fn set(&self, number: usize, bit: usize) {
+        if self.words[number].set(bit) {
+            self.hub.notify(Hub::flag(number));
+        }
+    }
+
+    fn next(&self, round: &mut Round) -> Option<usize> {
+        if round.is_over() {
+            round.find(&self.hub, self);
+        }
+        round.next()
     }
 
     /// Which waker a future belongs to.
@@ -66,7 +79,7 @@ fn until_all_are_seen(shared: &Shared, wakers: usize) {
     let mut seen = 0;
     block_on(poll_fn(|cx| {
         loop {
-            match round.next(&shared.hub, shared) {
+            match shared.next(&mut round) {
                 Some(future) => {
                     let n = Shared::waker_of(future);
                     assert_eq!(shared.read(n), 1, "a future sees what was written before its wake");
@@ -74,7 +87,7 @@ fn until_all_are_seen(shared: &Shared, wakers: usize) {
                 }
                 None if seen == (1 << wakers) - 1 => return Poll::Ready(()),
                 None => {
-                    if shared.hub.sleep(cx.waker()) {
+                    if round.sleep(&shared.hub, cx.waker()) {
                         return Poll::Pending;
                     }
                 }
@@ -137,12 +150,12 @@ fn a_wake_that_finds_its_bit_set_is_not_lost_either() {
         let mut round = Round::new();
         block_on(poll_fn(|cx| {
             loop {
-                if round.next(&shared.hub, &*shared).is_some() {
+                if shared.next(&mut round).is_some() {
                     // ORDERING: as above.
                     if done.load(Ordering::Relaxed) {
                         return Poll::Ready(());
                     }
-                } else if shared.hub.sleep(cx.waker()) {
+                } else if round.sleep(&shared.hub, cx.waker()) {
                     return Poll::Pending;
                 }
             }
@@ -158,13 +171,13 @@ fn a_flag_that_stands_for_several_words_finds_them_all() {
     let mut expected = Vec::new();
     for number in 0..shared.words.len() {
         for bit in (number % 4..BITS).step_by(4) {
-            shared.hub.wake(&shared.words[number], 1 << bit, Hub::flag(number));
+            shared.set(number, 1 << bit);
             expected.push(number * BITS + bit);
         }
     }
     let mut round = Round::new();
     let mut found = Vec::new();
-    while let Some(future) = round.next(&shared.hub, &*shared) {
+    while let Some(future) = shared.next(&mut round) {
         found.push(future);
     }
     found.sort_unstable();
@@ -181,9 +194,48 @@ fn what_is_woken_during_a_round_belongs_to_the_next() {
     let mut round = Round::new();
     let mut found = Vec::new();
     for _ in 0..6 {
-        let future = round.next(&shared.hub, &*shared).unwrap();
+        let future = shared.next(&mut round).unwrap();
         shared.wake(future);
         found.push(future);
     }
     assert_eq!(found, [0, 1, 2, 0, 1, 2]);
+}
+
+/// Wakers of one task, which is not the model's.
+struct Count(core::sync::atomic::AtomicUsize);
+
+impl alloc::task::Wake for Count {
+    fn wake(self: alloc::sync::Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn model_the_task_that_sleeps_is_woken_also_while_the_one_before_is_just_being_woken() {
+    check(3, || {
+        let shared = Shared::new(1, 2);
+        let threads: Vec<_> = (0..2)
+            .map(|n| {
+                let shared = shared.clone();
+                thread::spawn(move || shared.wake(n))
+            })
+            .collect();
+        let mut round = Round::new();
+        let mut seen = 0;
+        let mut asleep = None;
+        let [one, two] = [(); 2].map(|()| alloc::sync::Arc::new(Count(core::sync::atomic::AtomicUsize::new(0))));
+        for count in [&one, &two, &two] {
+            count.0.store(0, Ordering::Relaxed);
+            while shared.next(&mut round).is_some() {
+                seen += 1;
+            }
+            asleep = round.sleep(&shared.hub, &count.clone().into()).then_some(count);
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        if let Some(count) = asleep {
+            assert!(seen == 2 || count.0.load(Ordering::Relaxed) > 0, "{seen} seen, and nobody told of the rest");
+        }
+    });
 }
