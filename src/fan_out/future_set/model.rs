@@ -33,16 +33,23 @@ impl Future for Written {
 /// The sum of so many outputs. An empty set is waited for.
 fn sum<F: Future<Output = usize>>(set: &FutureSet<F, DefaultLock>, count: usize) -> usize {
     let (mut sum, mut left) = (0, count);
-    block_on(poll_fn(|cx| {
-        while left > 0 {
-            match set.poll_next(cx) {
-                Poll::Ready(Some(n)) => sum += n,
-                _ => return Poll::Pending,
-            }
-            left -= 1;
+    block_on(poll_fn(|cx| poll_sum(set, &mut sum, &mut left, cx)))
+}
+
+fn poll_sum<F: Future<Output = usize>>(
+    set: &FutureSet<F, DefaultLock>,
+    sum: &mut usize,
+    left: &mut usize,
+    cx: &mut Context<'_>,
+) -> Poll<usize> {
+    while *left > 0 {
+        match set.poll_next(cx) {
+            Poll::Ready(Some(n)) => *sum += n,
+            _ => return Poll::Pending,
         }
-        Poll::Ready(sum)
-    }))
+        *left -= 1;
+    }
+    Poll::Ready(*sum)
 }
 
 fn sum_to_the_end<F: Future<Output = usize>>(set: &FutureSet<F, DefaultLock>) -> usize {
@@ -124,18 +131,25 @@ fn a_waker_of_one_who_is_gone_does_no_harm_to_one_who_comes() {
         let set = Arc::new(FutureSet::<Pass>::with_capacity(1));
         let gate = Arc::new(Gate { open: AtomicBool::new(false), waker: AtomicWaker::new() });
         assert!(set.try_push(Pass(Some(gate.clone()))).is_ok());
-        assert!(set.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
-        let stale = gate.waker.take().expect("it was polled");
-        set.clear();
 
-        let waking = thread::spawn(move || stale.wake());
-        let pushing = thread::spawn({
-            let set = set.clone();
-            move || assert!(set.try_push(Pass(None)).is_ok())
-        });
-        assert_eq!(sum(&set, 1), 1);
-        waking.join().unwrap();
-        pushing.join().unwrap();
+        // All in one, so that the task has one waker.
+        let mut threads = Vec::new();
+        let (mut sum, mut left) = (0, 1);
+        let sum = block_on(poll_fn(|cx| {
+            if threads.is_empty() {
+                assert!(set.poll_next(cx).is_pending());
+                let stale = gate.waker.take().expect("it was polled");
+                set.clear();
+                threads.push(thread::spawn(move || stale.wake()));
+                let set = set.clone();
+                threads.push(thread::spawn(move || assert!(set.try_push(Pass(None)).is_ok())));
+            }
+            poll_sum(&set, &mut sum, &mut left, cx)
+        }));
+        assert_eq!(sum, 1);
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
 }
 
