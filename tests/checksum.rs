@@ -536,10 +536,12 @@ fn build(profile: &Path) {
         name => name,
     });
     let above = profile.parent().unwrap();
-    if above.join("CACHEDIR.TAG").exists() {
-        build.arg("--target-dir").arg(above);
+    let name = above.file_name().unwrap();
+    // A target's triple, as in x86_64-unknown-linux-gnu, when the tests were built for a named target.
+    if name.to_string_lossy().matches('-').count() >= 2 {
+        build.arg("--target").arg(name).arg("--target-dir").arg(above.parent().unwrap());
     } else {
-        build.arg("--target").arg(above.file_name().unwrap()).arg("--target-dir").arg(above.parent().unwrap());
+        build.arg("--target-dir").arg(above);
     }
     assert!(build.status().unwrap().success(), "the example does not build");
 }
