@@ -10,6 +10,7 @@
 //! | ... on one thread, without atomics | `Semaphore<`[`LocalLock`]`>` |
 //! | up to `n` futures of a stream in flight | [`FanOutExt::fan_out`], [`FanOutExt::fan_out_with`] |
 //! | ... with the results in the order of the input, and a bound on what piles up | [`FanOut::ordered`], [`FanOut::window`] |
+//! | ... without an allocator | [`FanOutExt::fan_out_inline`], [`FanOut::wake_table`] |
 //! | something done with each result while the rest goes on | [`FanOut::for_each`], [`FanOut::drive_while`] |
 //! | futures added as they come, and their results as they complete | [`FutureSet`] |
 //! | to give up after a while, or at an instant | [`DeadlineExt::timeout`], [`DeadlineExt::deadline`] |
@@ -28,7 +29,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | the system's mutex as [`DefaultLock`], blocking forms, `ThreadTimer`; implies `alloc` |
-//! | `alloc` | by `std` | the fan-out; owned permits, where the target has compare-and-swap (they need an `Arc`) |
+//! | `alloc` | by `std` | the fan-out of any width, in one allocation; owned permits, where the target has compare-and-swap (they need an `Arc`) |
 //! | `critical-section` | | [`DefaultLock`] without `std`: critical sections, safe in interrupts |
 //! | `portable-atomic` | | targets without compare-and-swap; the application picks the backend |
 //! | `tokio`, `async-io`, `futures-timer`, `embassy-time` | | that runtime's timer |
@@ -55,7 +56,7 @@ mod wait;
 
 #[cfg(feature = "alloc")]
 pub use fan_out::FutureSet;
-pub use fan_out::{FanOut, FanOutExt, Limit};
+pub use fan_out::{FanOut, FanOutExt, Limit, WakeTable};
 pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use semaphore::{AcquireOwned, OwnedPermit};

@@ -169,8 +169,8 @@ impl Hub {
         self.top.compare_exchange(POLLING, 0, Ordering::Release, Ordering::Relaxed).is_ok() // R3
     }
 
-    /// Takes the task's waker out, for the caller to drop: the owner goes, and nothing of the task should live on in wakers
-    /// that remain.
+    /// Forgets the task's waker: the owner is gone, and nothing of the task should live on in wakers that remain.
+    /// The caller drops it.
     pub fn take_task(&self) -> Option<Waker> {
         self.task.clear()
     }

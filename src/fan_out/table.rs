@@ -164,6 +164,7 @@ impl<const W: usize> WakeTable<W> {
         // ORDERING: Acquire pairs with the Release in `drop`: the new owner finds the table as the last one left it.
         // Relaxed on failure: it is somebody else's.
         self.header.claimed.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        // The last owner saw the bits whose flags it took, and so does this one. Of other bits the flag is there, or to come.
         for block in &self.blocks {
             block.word.take();
         }
