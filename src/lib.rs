@@ -15,7 +15,11 @@
 //! | futures added as they come, and their results as they complete | [`FutureSet`] |
 //! | to give up after a while, or at an instant | [`DeadlineExt::timeout`], [`DeadlineExt::deadline`] |
 //! | to give up when something else happens | [`DeadlineExt::until`] |
+//! | to do something when it takes long, and go on | [`DeadlineExt::on_elapsed`] |
+//! | a stream to end in time, or each of its items to come in time | [`DeadlineStreamExt`] |
 //! | a timer | one of [`time`] |
+//! | to tell work to stop, and everything below it | [`CancellationToken`], [`OwnedCancellationToken`] |
+//! | ... and a deadline and a trace id along with it | [`context`] |
 //!
 //! # What the crate never does
 //!
@@ -46,14 +50,19 @@ extern crate alloc;
 extern crate std;
 
 mod adapters;
+pub mod cancel;
 #[cfg(doctest)]
 mod compile_fail;
+pub mod context;
 pub mod fan_out;
 pub mod semaphore;
 mod sync;
 pub mod time;
 mod wait;
 
+pub use cancel::CancellationToken;
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use cancel::OwnedCancellationToken;
 #[cfg(feature = "alloc")]
 pub use fan_out::FutureSet;
 pub use fan_out::{FanOut, FanOutExt, Limit, WakeTable};
@@ -61,7 +70,7 @@ pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
-pub use time::{DeadlineExt, Elapsed};
+pub use time::{DeadlineExt, DeadlineStreamExt, Elapsed};
 
 /// The README's example, compiled and run with the doc tests.
 #[cfg(all(doctest, feature = "std"))]

@@ -10,5 +10,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod bell;
+pub(crate) mod forest;
+pub(crate) mod line;
 pub(crate) mod queue;
 pub(crate) mod waiting;
