@@ -355,7 +355,10 @@ impl Future for Job {
         };
         match step {
             Step::Again(times) => (0..times).for_each(|_| cx.waker().wake_by_ref()),
-            Step::Wait => cx.waker().clone().wake(),
+            Step::Wait => {
+                let own = cx.waker().clone();
+                own.wake();
+            }
             Step::Panic => {
                 self.0.take().unwrap().disarm();
                 panic!("on purpose: the future");
@@ -410,7 +413,10 @@ where
 
 type Stream_ = Pin<Box<dyn Subject>>;
 
-fn subject(world: &Shared, table: &mut Option<&'static WakeTable<1>>) -> Stream_ {
+/// One run at a time.
+static TABLE: WakeTable<1> = WakeTable::new();
+
+fn subject(world: &Shared) -> Stream_ {
     let Setup { storage, limit, .. } = world.borrow().setup;
     let source = Source(world.clone());
     match storage {
@@ -424,8 +430,7 @@ fn subject(world: &Shared, table: &mut Option<&'static WakeTable<1>>) -> Stream_
             }
         }
         _ => {
-            let table = *table.get_or_insert_with(|| Box::leak(Box::new(WakeTable::new())));
-            let outputs = source.fan_out_inline_with::<SLOTS, _, _>(launch).wake_table(table);
+            let outputs = source.fan_out_inline_with::<SLOTS, _, _>(launch).wake_table(&TABLE);
             if world.borrow().setup.weighted {
                 with_bounds(world, outputs.weighted(weigh).limit(limit))
             } else {
@@ -620,11 +625,11 @@ impl Drop for Told {
     }
 }
 
-fn run(seed: u64, table: &mut Option<&'static WakeTable<1>>) -> usize {
+fn run(seed: u64) -> usize {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let world = make(&mut random);
     let _told = Told(seed, world.borrow().setup);
-    let mut stream = subject(&world, table);
+    let mut stream = subject(&world);
     let (wakes, waker) = Wakes::new();
     let mut outside = Vec::new();
     let mut pending = false;
@@ -738,9 +743,8 @@ fn every_kind_of_fan_out_does_what_the_simulator_says() {
     }));
     let mut seed = number("SEED").unwrap_or(1);
     let mut steps = 0;
-    let mut table = None;
     while steps < most {
-        steps += run(seed, &mut table) as u64;
+        steps += run(seed) as u64;
         seed += 1;
     }
 }
