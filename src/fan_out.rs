@@ -87,9 +87,10 @@
 //!                     3                     ===> 3            out: 0 1 2 3
 //! ```
 //!
-//! `-` is an item that was taken and may not start yet. In the second picture item 1 is finished (`.`) and waits for item 0. It takes up room: the window, which bounds what was
-//! taken from the source and is not handed out yet, is 2 like the limit. A slow first item thus costs concurrency, and a
-//! wider window buys it back with memory. No window makes the memory unbounded.
+//! `-` is an item that was taken and may not start yet. In the second picture item 1 is finished (`.`) and waits for item
+//! 0. It takes up room: the window, which bounds what was taken from the source and is not handed out yet, is 2 like the
+//! limit. A slow first item thus costs concurrency, and a wider window buys it back with memory. No window makes the
+//! memory unbounded.
 //!
 //! # Snoozing and futurelock
 //!
@@ -338,8 +339,9 @@ pin_project! {
     /// [module](self) says which one to take, and has pictures of the orders.
     ///
     /// A poll takes items from the source and starts them until the limit or the window is reached, polls those futures
-    /// that were woken and no others (or [all that run](PollAll), if it does not know), and hands out an output. Futures make progress only inside a poll of this stream:
-    /// while its consumer is busy with an item they stand still, though not what they wait for.
+    /// that were woken and no others (or [all that run](PollAll), if it does not know), and hands out an output. Futures make
+    /// progress only inside a poll of this stream: while its consumer is busy with an item they stand still, though not what
+    /// they wait for.
     ///
     /// Before an output is handed out, the place of the future that has finished is filled again as far as the window
     /// allows. By default it does not, because the window is as wide as the limit and the output counts as long as you
