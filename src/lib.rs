@@ -13,6 +13,7 @@
 //! | to give up after a while, or at an instant | [`DeadlineExt::timeout`], [`DeadlineExt::deadline`] |
 //! | to give up when something else happens | [`DeadlineExt::until`] |
 //! | a timer | one of [`time`] |
+//! | to know what is alive, wait until nothing is, and find leaks | [`Tracker`] |
 //!
 //! # What the crate never does
 //!
@@ -30,6 +31,7 @@
 //! | `critical-section` | | [`DefaultLock`] without `std`: critical sections, safe in interrupts |
 //! | `portable-atomic` | | targets without compare-and-swap; the application picks the backend |
 //! | `tokio`, `async-io`, `futures-timer`, `embassy-time` | | that runtime's timer |
+//! | `locations` | | where each tracked work was started, told by [`track::Leaks`] |
 //! | `defmt` | | `defmt::Format` for errors |
 #![no_std]
 // The maps above name things that are not there without `alloc`.
@@ -49,6 +51,7 @@ pub mod fan_out;
 pub mod semaphore;
 mod sync;
 pub mod time;
+pub mod track;
 mod wait;
 
 pub use fan_out::{FanOut, FanOutExt};
@@ -57,6 +60,7 @@ pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
 pub use time::{DeadlineExt, Elapsed};
+pub use track::{Tracked, Tracker};
 
 /// The README's example, compiled and run with the doc tests.
 #[cfg(all(doctest, feature = "std"))]
