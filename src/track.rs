@@ -82,7 +82,7 @@ pub use tracked::{Guard, Tracked};
 ///
 /// # Size and cost
 ///
-/// 72 bytes on a 64-bit machine with `std`; with `locations`, 1 KB more (32 bytes a line; 20 on 32-bit).
+/// 56 bytes on a 64-bit machine with `std`; with `locations`, 1 KB more (32 bytes a line; 20 on 32-bit).
 ///
 /// Without `locations`, coming and going are one atomic read-modify-write each (compare-and-swap, so more when several
 /// collide). All numbers come out of the word that they change; there are no counters beside it, but for the peak, which is

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use super::engine::Engine;
 use super::{Leaks, Tracker};
 use crate::sync::{DefaultLock, RawLock};
-use crate::time::{Deadline, Timer};
+use crate::time::{Deadline, Elapsed, Timer};
 use crate::wait::waiting::Waiting;
 
 pin_project! {
@@ -115,7 +115,10 @@ impl<T: Timer, L: RawLock> Future for VerifyNone<'_, T, L> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        Poll::Ready(ready!(this.wait.poll(cx)).or_else(|_| this.tracker.verify_none()))
+        match ready!(this.wait.poll(cx)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Elapsed) => Poll::Ready(this.tracker.verify_none()),
+        }
     }
 }
 

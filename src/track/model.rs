@@ -175,12 +175,12 @@ fn model_a_waiter_that_joins_after_the_moment_waits_for_the_next() {
     check(3, || {
         let tracker = Shared::new(Tracker::new());
         let alive = guard(&tracker);
-        let mut early = [(); 2].map(|()| alloc::boxed::Box::pin(tracker.wait_empty()));
+        let mut early = [(); 3].map(|()| alloc::boxed::Box::pin(tracker.wait_empty()));
         for wait in &mut early {
             assert!(!poll_once(wait.as_mut()));
         }
         let leaves = ends(alive);
-        // As it has never come to an end, whoever joins beside it waits until it does.
+        // It does not end, so whoever joins beside it waits, also between the two rounds for the early ones.
         let stays = guard(&tracker);
         let mut late = alloc::boxed::Box::pin(tracker.wait_empty());
         assert!(!poll_once(late.as_mut()));
@@ -250,6 +250,23 @@ fn model_the_peak_does_not_go_back() {
         assert_eq!(tracker.peak(), 2, "two were alive before, whatever has ended since");
         join(threads);
         assert_eq!(tracker.peak(), 2);
+    });
+}
+
+#[test]
+fn model_a_peak_is_noted_by_one_that_needs_the_lock() {
+    check(3, || {
+        let tracker = Shared::new(Tracker::new());
+        for _ in 0..3 {
+            drop(tracker.guard());
+        }
+        // It makes the count wrap, and may find one more alive than when it set out.
+        let wraps = ends(guard(&tracker));
+        let other = tracker.guard();
+        let alive = tracker.live();
+        drop(other);
+        wraps.join().unwrap();
+        assert!(tracker.peak() >= alive);
     });
 }
 
