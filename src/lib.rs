@@ -12,8 +12,12 @@
 //! | ... with the results in the order of the input, and a bound on what piles up | [`FanOut::ordered`], [`FanOut::window`] |
 //! | to give up after a while, or at an instant | [`DeadlineExt::timeout`], [`DeadlineExt::deadline`] |
 //! | to give up when something else happens | [`DeadlineExt::until`] |
+//! | to do something when it takes long, and go on | [`DeadlineExt::on_elapsed`] |
+//! | a stream to end in time, or each of its items to come in time | [`DeadlineStreamExt`] |
 //! | a timer | one of [`time`] |
 //! | to know what is alive, wait until nothing is, and find leaks | [`Tracker`] |
+//! | to tell work to stop, and everything below it | [`CancellationToken`], [`OwnedCancellationToken`] |
+//! | ... and a deadline and a trace id along with it | [`context`] |
 //!
 //! # What the crate never does
 //!
@@ -45,8 +49,10 @@ extern crate alloc;
 extern crate std;
 
 mod adapters;
+pub mod cancel;
 #[cfg(doctest)]
 mod compile_fail;
+pub mod context;
 pub mod fan_out;
 pub mod semaphore;
 mod sync;
@@ -54,12 +60,15 @@ pub mod time;
 pub mod track;
 mod wait;
 
+pub use cancel::CancellationToken;
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use cancel::OwnedCancellationToken;
 pub use fan_out::{FanOut, FanOutExt};
 pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
-pub use time::{DeadlineExt, Elapsed};
+pub use time::{DeadlineExt, DeadlineStreamExt, Elapsed};
 pub use track::{Tracked, Tracker};
 
 /// The README's example, compiled and run with the doc tests.

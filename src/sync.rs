@@ -151,7 +151,7 @@ pub(crate) use if_default_lock;
 /// For one lock value, two closures never run at the same time, and what the earlier one wrote is visible to the later.
 /// "At the same time" includes an interrupt handler that comes between. Where [`EXCLUSIVE`](Self::EXCLUSIVE) is true,
 /// the type must not be `Sync`.
-pub unsafe trait RawLock: Sized {
+pub unsafe trait RawLock: Sized + 'static {
     /// An open lock.
     #[cfg(not(tollgate_loom))]
     const INIT: Self;

@@ -9,5 +9,7 @@
 //! runs code that we do not know, and that may come straight back to the same object.
 
 pub(crate) mod batch;
+pub(crate) mod forest;
+pub(crate) mod line;
 pub(crate) mod queue;
 pub(crate) mod waiting;

@@ -329,17 +329,25 @@ fn two_futures_of_one_task_share_a_semaphore() {
 
 #[test]
 fn a_limit_that_moves_under_load_is_never_exceeded_by_those_who_came_after_it() {
+    /// Rounds to one that is looked at.
+    const LOOK: usize = 50;
     in_time("moving limit", || {
         let gate = Gate::new(8);
         let stop = AtomicBool::new(false);
+        let rounds = steps(2_000, 10_000) as usize;
+        // Which look is under way, and what those hold who came in each. A total would not do: who was granted permits
+        // before the limit went down may be late to count them.
+        let look = AtomicUsize::new(0);
+        let held: Vec<_> = (0..=rounds / LOOK).map(|_| AtomicUsize::new(0)).collect();
         thread::scope(|scope| {
             for worker in 0..WORKERS - 1 {
-                let (gate, stop) = (&gate, &stop);
+                let (gate, stop, look, held) = (&gate, &stop, &look, &held);
                 scope.spawn(move || {
                     let mut random = random(worker);
                     while !stop.load(Ordering::Relaxed) {
-                        // Dropping a waiter in a while keeps a limit of zero from holding the thread for good.
                         let n = random.below(3) + 1;
+                        let held = &held[look.load(Ordering::Acquire)];
+                        // Dropping a waiter in a while keeps a limit of zero from holding the thread for good.
                         let permit = block_on(async {
                             let mut acquire = pin!(gate.semaphore.acquire_many(n));
                             for _ in 0..20 {
@@ -350,23 +358,26 @@ fn a_limit_that_moves_under_load_is_never_exceeded_by_those_who_came_after_it() 
                             }
                             None
                         });
-                        let _out = permit.as_ref().map(|permit| gate.hold(permit.permits()));
+                        if let Some(permit) = permit {
+                            let out = gate.hold(n);
+                            held.fetch_add(n, Ordering::Relaxed);
+                            thread::yield_now();
+                            held.fetch_sub(n, Ordering::Relaxed);
+                            drop(out);
+                            drop(permit);
+                        }
                     }
                 });
             }
-            for round in 0..steps(2_000, 10_000) as usize {
+            for round in 0..rounds {
                 let limit = round % 9;
                 gate.semaphore.set_limit(limit);
-                if round % 50 == 0 {
-                    // Once the old ones are back, no more than the limit are out.
-                    let mut polls = 0;
-                    while gate.out.load(Ordering::Relaxed) > limit && polls < 1_000_000 {
-                        thread::yield_now();
-                        polls += 1;
-                    }
-                    for _ in 0..20 {
+                if round % LOOK == 0 {
+                    look.store(round / LOOK, Ordering::Release);
+                    for _ in 0..50 {
                         assert!(gate.semaphore.available_permits() <= limit);
-                        assert!(gate.out.load(Ordering::Relaxed) <= limit);
+                        assert!(held[round / LOOK].load(Ordering::Relaxed) <= limit);
+                        thread::yield_now();
                     }
                 }
             }
@@ -454,7 +465,7 @@ fn nobody_starves_beside_a_greedy_loop() {
                     }
                 });
             }
-            for _ in 0..200 {
+            for _ in 0..50 {
                 // Both at once, beside loops that always take one.
                 assert_eq!(block_on(gate.acquire_many(2)).unwrap().permits(), 2);
             }

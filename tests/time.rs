@@ -811,7 +811,7 @@ fn a_deadline_is_small() {
     assert!(size_of::<Deadline<Nothing, &ManualClock>>() <= size_of::<QueueSleep<'_>>() + 24);
     assert!(size_of::<Deadline<Nothing, ThreadTimer>>() <= size_of::<QueueSleep<'_>>() + 24);
     assert!(size_of::<Deadline<[u64; 4], ThreadTimer>>() <= 32 + size_of::<QueueSleep<'_>>() + 24);
-    assert_eq!(size_of::<QueueSleep<'_>>(), 56);
+    assert_eq!(size_of::<QueueSleep<'_>>(), 64);
 }
 
 #[test]

@@ -155,31 +155,65 @@ fn a_leak_has_all_of_its_parts() {
 
 // === a leak test that must fail, and tests beside it ===
 
-/// What the test below runs in a process of its own. It leaks, and fails.
-#[test]
-#[ignore = "fails on purpose"]
-fn leaking_on_purpose() {
-    let tracker = Tracker::new();
-    let forgotten = tracker.named("forgotten worker").track(pending::<()>());
-    block_on(tracker.verify_none_within(ThreadTimer, Duration::from_millis(10))).unwrap();
-    drop(forgotten);
+/// Run by the test below in a process of its own, all at the same time. One of them leaks, and fails.
+mod on_purpose {
+    use super::*;
+
+    static ALL_AT_WORK: Barrier = Barrier::new(4);
+
+    #[test]
+    #[ignore = "fails on purpose"]
+    fn leaks() {
+        let tracker = Tracker::new();
+        let forgotten = tracker.named("forgotten worker").track(pending::<()>());
+        ALL_AT_WORK.wait();
+        block_on(tracker.verify_none_within(ThreadTimer, Duration::from_millis(10))).unwrap();
+        drop(forgotten);
+    }
+
+    /// Has live work while the others look, the same as `leaks` has, but ends it before it looks itself.
+    fn works_beside() {
+        let tracker = Tracker::new();
+        let ended = tracker.named("forgotten worker").track(pending::<()>());
+        ALL_AT_WORK.wait();
+        drop(ended);
+        block_on(tracker.verify_none_within(ThreadTimer, Duration::from_secs(60))).unwrap();
+    }
+
+    #[test]
+    #[ignore = "waits for the others"]
+    fn works_beside_1() {
+        works_beside();
+    }
+
+    #[test]
+    #[ignore = "waits for the others"]
+    fn works_beside_2() {
+        works_beside();
+    }
+
+    #[test]
+    #[ignore = "waits for the others"]
+    fn works_beside_3() {
+        works_beside();
+    }
 }
 
-/// The line of `leaking_on_purpose` that leaks.
+/// The line that leaks.
 fn line_that_leaks() -> usize {
-    let needle = concat!("tracker.named(\"forgotten", " worker\")");
+    let needle = concat!("let forgotten = tracker.named(\"forgotten", " worker\")");
     include_str!("track_leaks.rs").lines().position(|line| line.contains(needle)).unwrap() + 1
 }
 
 #[test]
-fn a_test_that_leaks_fails_and_its_message_has_file_line_and_name() {
+fn of_tests_in_parallel_only_the_one_that_leaks_fails_and_tells_file_line_and_name() {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "leaking_on_purpose", "--nocapture"])
+        .args(["--ignored", "on_purpose::", "--test-threads=4"])
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{text}");
-    assert!(text.contains("1 failed"), "{text}");
+    assert!(text.contains("3 passed; 1 failed"), "{text}");
     let (place, name) = (format!("1 leaked: {}:{}:", file!(), line_that_leaks()), " x1 \"forgotten worker\"");
     assert!(text.contains(&place) && text.contains(name), "{place} or {name} is not in: {text}");
 }

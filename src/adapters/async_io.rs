@@ -16,14 +16,18 @@ impl Timer for AsyncIoTimer {
     type Sleep = Sleep;
 
     fn sleep_until(&self, at: Instant) -> Sleep {
-        Sleep::at(within_reach(at))
+        self.sleep_from(StdClock.now(), at)
+    }
+
+    fn sleep_from(&self, now: Instant, at: Instant) -> Sleep {
+        Sleep::at(within_reach(now, at))
     }
 
     fn reset(&self, mut sleep: Pin<&mut Sleep>, at: Instant) {
-        sleep.set_at(within_reach(at));
+        sleep.set_at(within_reach(StdClock.now(), at));
     }
 }
 
-fn within_reach(at: Instant) -> Instant {
-    StdClock.checked_add(StdClock.now(), FAR).map_or(at, |far| at.min(far))
+fn within_reach(now: Instant, at: Instant) -> Instant {
+    StdClock.checked_add(now, FAR).map_or(at, |far| at.min(far))
 }

@@ -46,7 +46,8 @@ impl Timer for EmbassyTimer {
     type Sleep = Sleep;
 
     fn sleep_until(&self, at: Instant) -> Sleep {
-        Sleep::at(at)
+        // A sleep at the very last instant has kept the task from its other ones, before embassy-time-queue-utils 0.3.1.
+        Sleep::at(at.min(Instant::from_ticks(u64::MAX - 1)))
     }
 }
 

@@ -17,14 +17,18 @@ impl Timer for FuturesTimer {
     type Sleep = Delay;
 
     fn sleep_until(&self, at: Instant) -> Delay {
-        Delay::new(until(at))
+        self.sleep_from(self.now(), at)
+    }
+
+    fn sleep_from(&self, now: Instant, at: Instant) -> Delay {
+        Delay::new(until(now, at))
     }
 
     fn reset(&self, mut sleep: Pin<&mut Delay>, at: Instant) {
-        sleep.reset(until(at));
+        sleep.reset(until(self.now(), at));
     }
 }
 
-fn until(at: Instant) -> Duration {
-    FuturesTimer.saturating_since(at, FuturesTimer.now()).min(FAR)
+fn until(now: Instant, at: Instant) -> Duration {
+    at.saturating_duration_since(now).min(FAR)
 }

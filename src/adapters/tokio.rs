@@ -36,14 +36,18 @@ impl Timer for TokioTimer {
     type Sleep = Sleep;
 
     fn sleep_until(&self, at: Instant) -> Sleep {
-        sleep_until(within_reach(at))
+        self.sleep_from(Instant::now(), at)
+    }
+
+    fn sleep_from(&self, now: Instant, at: Instant) -> Sleep {
+        sleep_until(within_reach(now, at))
     }
 
     fn reset(&self, sleep: Pin<&mut Sleep>, at: Instant) {
-        sleep.reset(within_reach(at));
+        sleep.reset(within_reach(Instant::now(), at));
     }
 }
 
-fn within_reach(at: Instant) -> Instant {
-    Instant::now().checked_add(FAR).map_or(at, |far| at.min(far))
+fn within_reach(now: Instant, at: Instant) -> Instant {
+    now.checked_add(FAR).map_or(at, |far| at.min(far))
 }

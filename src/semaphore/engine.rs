@@ -27,6 +27,7 @@ use core::task::{Poll, Waker};
 
 use crate::sync::{AtomicUsize, Ordering, RawLock, const_fn, peek};
 use crate::wait::batch::{Batch, wake_one, wake_rounds};
+use crate::wait::line::Line;
 use crate::wait::queue::{List, Outcome, Queue};
 use crate::wait::waiting::{Admission, Waitable, Waiting};
 
@@ -343,6 +344,7 @@ impl<L: RawLock> Waitable for Engine<L> {
     type Lock = L;
     type Entry = Demand;
     type State = ();
+    type Form = Line;
 
     fn queue(&self) -> &Queue<Demand, L> {
         &self.queue

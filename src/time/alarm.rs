@@ -6,16 +6,17 @@
 //!     │                  ▲  ◄──────────────────────  │
 //!     └──► Never         │      late enough, or early twice in one poll
 //!   any ── clear ──► Never       any ── reset ──► At, or Armed in place        any ── finish ──► Over
+//!                                any ── restart ──► After
 //! ```
 
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use super::Timer;
+use super::{Elapsed, Timer};
 
 pin_project! {
     /// A deadline, its timer, and the timer's sleep while one is needed.
@@ -65,10 +66,7 @@ impl<T: Timer> Alarm<T> {
 
     /// The instant, if it is fixed and there is one.
     pub(super) fn instant(&self) -> Option<T::Instant> {
-        match &self.stage {
-            Stage::At { at } | Stage::Armed { at, .. } => Some(*at),
-            Stage::After { .. } | Stage::Never | Stage::Over => None,
-        }
+        self.stage.instant()
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -78,14 +76,38 @@ impl<T: Timer> Alarm<T> {
     /// Reads the clock, and looks at the timer only if the instant is still to come.
     ///
     /// Ready leaves no sleep behind. Pending means that the task will be woken at the instant, if there is one.
-    pub(super) fn poll_elapsed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let Some((at, now)) = this.stage.as_mut().fix(this.timer) else { return Poll::Pending };
-        if now >= at || this.stage.as_mut().poll_sleep(this.timer, at, cx).is_ready() {
-            this.stage.set(Stage::At { at });
-            return Poll::Ready(());
+    pub(super) fn poll_elapsed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.as_mut().look() {
+            Ok(now) => self.poll_sleep(now, cx),
+            Err(Elapsed) => Poll::Ready(()),
         }
-        Poll::Pending
+    }
+
+    /// Reads the clock, and returns the time if there is an instant and it is still to come. The timer is not asked, and
+    /// no sleep is left behind after an error.
+    pub(super) fn look(self: Pin<&mut Self>) -> Result<Option<T::Instant>, Elapsed> {
+        let mut this = self.project();
+        match this.stage.as_mut().fix(this.timer) {
+            Some((at, now)) if now >= at => {
+                this.stage.set(Stage::At { at });
+                Err(Elapsed)
+            }
+            fixed => Ok(fixed.map(|(_, now)| now)),
+        }
+    }
+
+    /// Asks the timer alone, after [`look`](Self::look). `now` is the time if it was read just now.
+    pub(super) fn poll_sleep(self: Pin<&mut Self>, now: Option<T::Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let Some(at) = this.stage.instant() else { return Poll::Pending };
+        ready!(this.stage.as_mut().poll_sleep(this.timer, at, now, cx));
+        this.stage.set(Stage::At { at });
+        Poll::Ready(())
+    }
+
+    /// Counts `duration` from the next poll that asks.
+    pub(super) fn restart(self: Pin<&mut Self>, duration: Duration) {
+        self.project().stage.set(Stage::After { duration });
     }
 
     /// Ends it: no more sleep, and never elapsed.
@@ -145,6 +167,13 @@ impl<T: Timer> fmt::Debug for Alarm<T> {
 // === impl Stage ===
 
 impl<T: Timer> Stage<T> {
+    fn instant(&self) -> Option<T::Instant> {
+        match self {
+            Self::At { at } | Self::Armed { at, .. } => Some(*at),
+            Self::After { .. } | Self::Never | Self::Over => None,
+        }
+    }
+
     /// The instant and the time now, unless there is nothing to wait for. A duration is counted from here.
     fn fix(mut self: Pin<&mut Self>, timer: &T) -> Option<(T::Instant, T::Instant)> {
         match self.as_mut().project() {
@@ -167,9 +196,16 @@ impl<T: Timer> Stage<T> {
     }
 
     /// Sleeps until `at`. Ready means that the clock says so, not only the timer.
-    fn poll_sleep(mut self: Pin<&mut Self>, timer: &T, at: T::Instant, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_sleep(
+        mut self: Pin<&mut Self>,
+        timer: &T,
+        at: T::Instant,
+        now: Option<T::Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         if let Self::At { .. } = *self {
-            self.set(Self::Armed { at, sleep: timer.sleep_until(at) });
+            let sleep = now.map_or_else(|| timer.sleep_until(at), |now| timer.sleep_from(now, at));
+            self.set(Self::Armed { at, sleep });
         }
         let StageProj::Armed { mut sleep, .. } = self.as_mut().project() else { return Poll::Pending };
         if sleep.as_mut().poll(cx).is_pending() {

@@ -55,6 +55,14 @@ pub trait Timer: Clock {
     /// A sleep that ends at `at`, or as soon as it is polled if that is past.
     fn sleep_until(&self, at: Self::Instant) -> Self::Sleep;
 
+    /// As [`sleep_until`](Self::sleep_until), for who has just read the clock and has seen `now`, which is before `at`.
+    ///
+    /// A deadline calls this. A timer that would read the clock too can do without; the default ignores `now`.
+    fn sleep_from(&self, now: Self::Instant, at: Self::Instant) -> Self::Sleep {
+        let _ = now;
+        self.sleep_until(at)
+    }
+
     /// Makes a sleep, ended or not, end at `at`. It has to be polled again.
     ///
     /// The default puts a new sleep in the place of the old one.
@@ -95,6 +103,11 @@ impl<T: Timer + ?Sized> Timer for &T {
     #[inline]
     fn sleep_until(&self, at: Self::Instant) -> Self::Sleep {
         T::sleep_until(self, at)
+    }
+
+    #[inline]
+    fn sleep_from(&self, now: Self::Instant, at: Self::Instant) -> Self::Sleep {
+        T::sleep_from(self, now, at)
     }
 
     #[inline]

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use super::{Deadline, Timer, Until};
+use futures_core::Stream;
+
+use super::{Deadline, ItemTimeout, OnElapsed, StreamDeadline, Timer, Until};
 
 /// Limits for any future: until a signal, for a duration, or up to an instant.
 ///
@@ -65,6 +67,90 @@ pub trait DeadlineExt: Future {
     {
         Deadline::at(self, timer, at)
     }
+
+    /// Runs `f` once if the future is still pending at the instant `at` of the timer's clock, and lets it go on.
+    ///
+    /// For a log line, a second request to another server, or a cancellation that the future may answer in its own time.
+    /// Finishing or dropping the future stops it; so does [`OnElapsed::stop`].
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use futures_lite::future::{block_on, yield_now};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut late = false;
+    /// let slow = async {
+    ///     yield_now().await;
+    ///     clock.advance(Duration::from_secs(1));
+    ///     yield_now().await;
+    ///     42
+    /// };
+    /// assert_eq!(block_on(slow.on_elapsed(&clock, Duration::from_secs(1), || late = true)), 42);
+    /// assert!(late);
+    /// ```
+    fn on_elapsed<T, C>(self, timer: T, at: T::Instant, f: C) -> OnElapsed<Self, T, C>
+    where
+        Self: Sized,
+        T: Timer,
+        C: FnOnce(),
+    {
+        OnElapsed::new(self, timer, at, f)
+    }
 }
 
 impl<F: Future + ?Sized> DeadlineExt for F {}
+
+/// Limits for any stream: for each of its items, or for the whole of it.
+///
+/// ```
+/// use core::pin::pin;
+/// use core::time::Duration;
+/// use futures_lite::{StreamExt, future::block_on, stream};
+/// use tollgate::DeadlineStreamExt;
+/// use tollgate::time::{Elapsed, ManualClock};
+///
+/// let clock = ManualClock::new();
+/// let stuck = stream::iter([1, 2]).chain(stream::pending()).item_timeout(&clock, Duration::ZERO);
+/// assert_eq!(block_on(stuck.collect::<Vec<_>>()), [Ok(1), Ok(2), Err(Elapsed)]);
+///
+/// let mut hot = pin!(stream::repeat(1).stream_deadline(&clock, Duration::from_secs(1)));
+/// assert_eq!(block_on(hot.next()), Some(Ok(1)));
+/// clock.advance(Duration::from_secs(1));
+/// assert_eq!(block_on(hot.next()), Some(Err(Elapsed)));
+/// assert_eq!(block_on(hot.next()), None);
+/// ```
+pub trait DeadlineStreamExt: Stream {
+    /// Waits for each item for at most `duration`, counted from the first poll that finds the stream pending.
+    ///
+    /// The time between two items that the consumer takes is not counted.
+    ///
+    /// # Errors
+    ///
+    /// One item [`Elapsed`](super::Elapsed) once the stream is pending and the duration is over, then the end, or with
+    /// [`repeating`](ItemTimeout::repeating) a fresh wait. A duration that the clock cannot represent is never over.
+    fn item_timeout<T>(self, timer: T, duration: Duration) -> ItemTimeout<Self, T>
+    where
+        Self: Sized,
+        T: Timer,
+    {
+        ItemTimeout::new(self, timer, duration)
+    }
+
+    /// Ends the stream at the instant `at` of the timer's clock, however busy it is.
+    ///
+    /// # Errors
+    ///
+    /// One item [`Elapsed`](super::Elapsed) in the first poll at or after `at`, even if the stream has an item then, which
+    /// stays in it; then the end.
+    fn stream_deadline<T>(self, timer: T, at: T::Instant) -> StreamDeadline<Self, T>
+    where
+        Self: Sized,
+        T: Timer,
+    {
+        StreamDeadline::new(self, timer, at)
+    }
+}
+
+impl<S: Stream + ?Sized> DeadlineStreamExt for S {}

@@ -53,7 +53,11 @@ impl<C: Clock, F: Fn(Duration) -> S, S: Future> Timer for FnTimer<C, F> {
     type Sleep = S;
 
     fn sleep_until(&self, at: Self::Instant) -> S {
-        (self.1)(self.0.saturating_since(at, self.0.now()))
+        self.sleep_from(self.0.now(), at)
+    }
+
+    fn sleep_from(&self, now: Self::Instant, at: Self::Instant) -> S {
+        (self.1)(self.0.saturating_since(at, now))
     }
 }
 

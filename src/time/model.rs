@@ -5,8 +5,11 @@
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
+use alloc::boxed::Box;
 use alloc::sync::Arc as Shared;
 use alloc::task::Wake;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use super::queue::{QueueSleep, TimerQueue};
 use super::{Clock, DeadlineExt, Elapsed, FnTimer};
@@ -70,6 +73,98 @@ fn model_sleeps_that_end_together_are_woken_over_several_rounds() {
         queue.advance(3);
         sleeper.join().unwrap();
         assert_eq!(queue.sleepers(), 0);
+    });
+}
+
+/// Says who was woken, in a log that loom does not see and need not.
+struct Name {
+    name: u64,
+    log: Shared<std::sync::Mutex<Vec<u64>>>,
+}
+
+impl Wake for Name {
+    fn wake(self: Shared<Self>) {
+        self.log.lock().unwrap().push(self.name);
+    }
+}
+
+/// All orders of four.
+fn orders() -> impl Iterator<Item = [u64; 4]> {
+    (0..24).map(|n| {
+        let (mut rest, mut n) = (vec![1, 2, 3, 4], n);
+        core::array::from_fn(|taken| {
+            let left = 4 - taken;
+            let next = rest.remove(n % left);
+            n /= left;
+            next
+        })
+    })
+}
+
+/// The third and the fourth end together, so that the one that came first goes first.
+fn end(name: u64) -> u64 {
+    name.min(3)
+}
+
+/// Begins with sleeps in this order, drops two, and sees the others end in turn.
+fn two_leave(order: [u64; 4], asks: bool, leave: [u64; 2]) {
+    let queue = TimerQueue::new();
+    let log = Shared::default();
+    let mut sleeps: Vec<_> = order
+        .iter()
+        .map(|name| {
+            let waker = Waker::from(Shared::new(Name { name: *name, log: Shared::clone(&log) }));
+            let mut sleep = Box::pin(queue.sleep_until(end(*name)));
+            assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            Some(sleep)
+        })
+        .collect();
+    assert!(!asks || queue.next_deadline() == Some(1));
+    for name in leave {
+        let place = order.iter().position(|other| *other == name).unwrap();
+        sleeps[place] = None;
+    }
+    let mut left: Vec<_> = order.into_iter().filter(|name| !leave.contains(name)).collect();
+    left.sort_by_key(|name| end(*name));
+    queue.advance(2);
+    assert_eq!(queue.sleepers(), left.iter().filter(|name| **name > 2).count());
+    queue.advance(9);
+    assert_eq!(*log.lock().unwrap(), left, "{order:?} without {leave:?}");
+}
+
+#[test]
+fn model_sleeps_end_in_turn_whoever_leaves() {
+    // Whether somebody asks for the first before or not: those who leave are then parents or children, first or last.
+    for (order, asks) in orders().flat_map(|order| [(order, false), (order, true)]) {
+        check(1, move || {
+            for leave in (1..=4).flat_map(|a| (1..=4).map(move |b| [a, b])) {
+                two_leave(order, asks, leave);
+            }
+        });
+    }
+}
+
+#[test]
+fn model_sleeps_come_and_go_while_the_driver_looks_for_the_first() {
+    check(2, || {
+        let queue = Arc::new(TimerQueue::new());
+        let (count, waker) = Count::new();
+        let mut cx = Context::from_waker(&waker);
+        let (mut late, mut soon) = (pin!(queue.sleep_until(9)), pin!(queue.sleep_until(3)));
+        let mut leaves = Box::pin(queue.sleep_until(8));
+        for sleep in [late.as_mut(), leaves.as_mut(), soon.as_mut()] {
+            assert!(sleep.poll(&mut cx).is_pending());
+        }
+        let driver = spawn(&queue, |queue| {
+            queue.advance(5);
+        });
+        drop(leaves);
+        let mut new = pin!(queue.sleep_until(4));
+        let in_time = new.as_mut().poll(&mut cx).is_pending();
+        driver.join().unwrap();
+        assert_eq!(count.get(), 1 + usize::from(in_time), "or else it need not wait");
+        assert_eq!((queue.sleepers(), queue.next_deadline()), (1, Some(9)));
+        assert!(poll_once(soon).is_ready() && poll_once(new).is_ready() && poll_once(late).is_pending());
     });
 }
 

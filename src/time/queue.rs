@@ -1,10 +1,11 @@
-//! A timer for any target: sleeps in a queue, sorted by their ends, and somebody who says what time it is.
+//! A timer for any target: sleeps in a queue by their ends, and somebody who says what time it is.
 //!
-//! The queue is the crate's [`Queue`] of waiters with the ends as its entries. Beside it, under the same lock, is the time.
+//! The queue is the crate's [`Queue`] of waiters in the form of a [`Forest`], with the ends as its entries. Beside it, under
+//! the same lock, is the time.
 //!
 //! What holds while the lock is free:
 //!
-//! * The queue is sorted, and no entry in it is [`NEVER`], nor due but while `advance` is between two rounds.
+//! * No entry in the queue is [`NEVER`], nor due but while `advance` is between two rounds.
 //! * Whoever drives the queue has been told of a time at or before the first entry, by `advance` returning it or by the
 //!   hook. [`Times::told`] is that time.
 
@@ -20,6 +21,7 @@ use pin_project_lite::pin_project;
 use super::{Clock, Timer};
 use crate::sync::{DefaultLock, RawLock, const_fn, if_default_lock};
 use crate::wait::batch::wake_rounds;
+use crate::wait::forest::Forest;
 use crate::wait::queue::{List, Outcome, Queue};
 use crate::wait::waiting::{Admission, Waitable, Waiting};
 
@@ -27,6 +29,14 @@ use crate::wait::waiting::{Admission, Waitable, Waiting};
 pub(super) const NEVER: u64 = u64::MAX;
 
 const FIRED: Outcome = Outcome::new(0);
+
+/// Ranks say nothing of a sleep's place, so they say whether its first poll looks at the clock, to be ready at once if the time
+/// has come meanwhile. Who has just read it can do without: the driver comes then, for it has been told.
+const CLOCK_NOT_READ: u8 = 0;
+const CLOCK_READ: u8 = 1;
+
+/// How many pairs of sleeps one critical section compares. One in model builds, to see what comes between two.
+const PAIRS: usize = if cfg!(any(test, tollgate_loom)) { 1 } else { 32 };
 
 /// Sleeps without a runtime and without an allocator: somebody calls [`advance`](Self::advance) with the time, and
 /// whoever has slept long enough is woken.
@@ -74,20 +84,18 @@ const FIRED: Outcome = Outcome::new(0);
 ///
 /// # Cost
 ///
-/// No allocation: a [`QueueSleep`] is linked into the queue where it is pinned. Beginning to sleep is one critical section
-/// that walks past all sleeps that end later than it, seen from the far end; so with one timeout for all it takes
-/// constant time, and with random ones it grows with their number. Firing and dropping take constant time each. `advance`
-/// wakes in rounds of at most eight, each round's wakers with the lock let go.
-///
-/// A sorted list rather than a timer wheel, for a wheel of the same range takes more than 4 KB.
+/// No allocation: a [`QueueSleep`] is linked into the queue where it is pinned. Beginning to sleep and dropping take one
+/// short critical section each, whatever their number and their times. Who asks for the next end, as `advance` does, pays for
+/// the order: about log₂ of their number in comparisons for each sleep that ends, and one for each that began since. It
+/// does so in critical sections of at most 32 comparisons, and wakes in rounds of at most eight with the lock let go.
 pub struct TimerQueue<L = DefaultLock> {
-    queue: Queue<u64, L, Times>,
+    queue: Queue<u64, L, Times, Forest>,
     rate: NonZeroU32,
     clock: Option<fn() -> u64>,
     on_earlier: Option<fn(u64)>,
 }
 
-type Sleepers<'a> = List<'a, u64, Times>;
+type Sleepers<'a> = List<'a, u64, Times, Forest>;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
@@ -202,15 +210,19 @@ impl<L: RawLock> TimerQueue<L> {
         wake_rounds(|batch| {
             self.queue.with(|list| {
                 list.state.now = list.state.now.max(now.min(NEVER - 1));
-                while let Some(at) = list.front().filter(|at| *at <= list.state.now) {
+                let mut pairs = PAIRS;
+                while list.settle(&mut pairs, Self::overtakes) {
+                    let Some(at) = list.front().filter(|at| *at <= list.state.now) else {
+                        next = tell_front(list);
+                        return false;
+                    };
                     if batch.room() == 0 {
-                        return true;
+                        break;
                     }
                     list.resolve_front(at, FIRED, batch);
                     woken = true;
                 }
-                next = tell_front(list);
-                false
+                true
             })
         });
         // A waker may have polled its task on the spot, which may have gone to sleep again.
@@ -219,7 +231,7 @@ impl<L: RawLock> TimerQueue<L> {
 
     /// When the next one wants to be woken, if anyone does. `advance` should be called by then.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.queue.with(tell_front)
+        self.settled(tell_front)
     }
 
     /// How many sleeps are waiting to be woken.
@@ -229,12 +241,22 @@ impl<L: RawLock> TimerQueue<L> {
 
     /// A sleep that ends at `at`, and never if that is `u64::MAX`.
     pub fn sleep_until(&self, at: u64) -> QueueSleep<'_, L> {
-        QueueSleep { waiting: Waiting::new(self, at, 0) }
+        QueueSleep { waiting: Waiting::new(self, at, CLOCK_NOT_READ) }
     }
 
     /// A sleep that ends `duration` after this call.
     pub fn sleep(&self, duration: Duration) -> QueueSleep<'_, L> {
         self.sleep_until(self.after(self.now(), duration).unwrap_or(NEVER))
+    }
+
+    /// Runs `f` on the queue once its front is known.
+    fn settled<R>(&self, f: impl Fn(&mut Sleepers<'_>) -> R) -> R {
+        loop {
+            let done = self.queue.with(|list| list.settle(&mut { PAIRS }, Self::overtakes).then(|| f(list)));
+            if let Some(done) = done {
+                return done;
+            }
+        }
     }
 
     /// Whether a sleep until `at` has to wait, and whether the driver has to hear of it.
@@ -266,10 +288,10 @@ impl<L: RawLock> TimerQueue<L> {
 
 impl<L: RawLock> fmt::Debug for TimerQueue<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sleepers, next, now) = self.queue.with(|list| (list.len(), list.front(), list.state.now));
+        let (sleepers, times) = self.queue.with(|list| (list.len(), *list.state));
         f.debug_struct("TimerQueue")
-            .field("now", &now)
-            .field("next_deadline", &next)
+            .field("now", &times.now)
+            .field("driver_comes_at", &Some(times.told).filter(|told| *told != NEVER))
             .field("sleepers", &sleepers)
             .field("ticks_per_second", &self.rate)
             .finish_non_exhaustive()
@@ -312,6 +334,10 @@ impl<'q, L: RawLock> Timer for &'q TimerQueue<L> {
         TimerQueue::sleep_until(self, at)
     }
 
+    fn sleep_from(&self, _: u64, at: u64) -> QueueSleep<'q, L> {
+        QueueSleep { waiting: Waiting::new(self, at, CLOCK_READ) }
+    }
+
     fn reset(&self, sleep: Pin<&mut QueueSleep<'q, L>>, at: u64) {
         sleep.reset(at);
     }
@@ -322,8 +348,9 @@ impl<L: RawLock> Waitable for TimerQueue<L> {
     /// The end of the sleep.
     type Entry = u64;
     type State = Times;
+    type Form = Forest;
 
-    fn queue(&self) -> &Queue<u64, L, Times> {
+    fn queue(&self) -> &Queue<u64, L, Times, Forest> {
         &self.queue
     }
 
@@ -375,7 +402,7 @@ impl<L: RawLock> Future for QueueSleep<'_, L> {
             if at == NEVER {
                 return Poll::Pending;
             }
-            now = queue.clock.map_or(0, |clock| clock());
+            now = queue.clock.filter(|_| waiting.rank() != CLOCK_READ).map_or(0, |clock| clock());
         }
         let (mut end, mut earlier) = (NEVER, false);
         let polled = waiting.poll(cx.waker(), |_, list, at| {
@@ -410,7 +437,7 @@ impl<'q, L: RawLock> Waiting<&'q TimerQueue<L>, TimerQueue<L>> {
 
 // === impl Sleepers ===
 
-/// Tells the driver, who has asked, when to come back.
+/// Tells the driver, who has asked, when to come back. The front is known.
 fn tell_front(list: &mut Sleepers<'_>) -> Option<u64> {
     let front = list.front();
     list.state.told = front.unwrap_or(NEVER);

@@ -52,6 +52,11 @@ impl Timer for ThreadTimer {
         QUEUE.sleep_until(ticks(at))
     }
 
+    fn sleep_from(&self, now: Instant, at: Instant) -> QueueSleep<'static> {
+        THREAD.get_or_init(spawn);
+        (&QUEUE).sleep_from(ticks(now), ticks(at))
+    }
+
     fn reset(&self, sleep: Pin<&mut QueueSleep<'static>>, at: Instant) {
         sleep.reset(ticks(at));
     }

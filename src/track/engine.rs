@@ -18,6 +18,7 @@ use super::places::{Mark, Place, Report, Slot, Table};
 use super::word::{ENDS_A_WRAP, Refusal, Word};
 use crate::sync::{AtomicUsize, Ordering, RawLock, const_fn, peek};
 use crate::wait::batch::{Batch, wake_rounds};
+use crate::wait::line::Line;
 use crate::wait::queue::{List, Outcome, Queue};
 use crate::wait::waiting::{Admission, Waitable};
 
@@ -271,6 +272,7 @@ impl<L: RawLock> Waitable for Engine<L> {
     type Lock = L;
     type Entry = usize;
     type State = Ledger;
+    type Form = Line;
 
     fn queue(&self) -> &Queue<usize, L, Ledger> {
         &self.queue

@@ -1,15 +1,12 @@
-//! The queue of waiters: a circular doubly linked list whose nodes live in the waiting futures.
+//! The queue of waiters, whose links live in the waiting futures.
 //!
-//! ```text
-//! Queue.head ──► first ⇄ second ⇄ … ⇄ last ⇄ (first)       first.len = how many there are
-//! ```
-//!
-//! One pointer in the queue is enough, for the last is the first's `prev`; the length lives in the first waiter, in what
-//! would be padding. That keeps a semaphore at 32 bytes.
+//! How the waiters hang together is the queue's [`Form`]: a [`Line`] where they are served in turn and few are queued out
+//! of it, a [`Forest`](super::forest::Forest) where they come in any order and by the thousand. What a waiter is, how it
+//! is resolved, and who may touch what is the same for all forms, and is here.
 //!
 //! # Invariants
 //!
-//! * **Q1** `head`, `state`, `links` and `len` are only touched with the queue's lock held.
+//! * **Q1** `root`, `state`, `links` and `note` are only touched with the queue's lock held.
 //! * **Q2** A waiter is linked exactly while its stage is [`Stage::Waiting`] and its phase is [`QUEUED`], but within a
 //!   critical section. The phase goes to and from `QUEUED` only with the lock held; in the other stages it means nothing.
 //! * **Q3** A linked waiter is pinned and alive. Only [`Waiting`](super::waiting::Waiting) links waiters, always with the
@@ -34,13 +31,14 @@
 //! ```
 
 use core::cell::Cell;
-use core::marker::{PhantomData, PhantomPinned};
+use core::marker::PhantomPinned;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::NonNull;
 use core::task::Waker;
 
 use super::batch::Batch;
+use super::line::Line;
 use crate::sync::{AtomicU8, Ordering, RawLock, UnsafeCell, const_fn, new_lock};
 
 /// In the queue.
@@ -63,28 +61,29 @@ pub(super) enum Stage {
 pub(crate) struct Outcome(u8);
 
 /// A queue of waiters with entries of type `T`, and beside it a state of type `S`, under a lock of type `L`.
-pub(crate) struct Queue<T, L, S = ()> {
-    head: UnsafeCell<Link<T>>,
+pub(crate) struct Queue<T, L, S = (), F: Form<T> = Line> {
+    root: UnsafeCell<F::Root>,
     state: UnsafeCell<S>,
     lock: L,
 }
 
-type Link<T> = Option<NonNull<Waiter<T>>>;
+/// Where a form keeps another waiter.
+pub(super) type Link<T, F> = Option<NonNull<Waiter<T, F>>>;
 
 /// The queue while its lock is held.
-pub(crate) struct List<'a, T, S = ()> {
-    head: &'a mut Link<T>,
+pub(crate) struct List<'a, T, S = (), F: Form<T> = Line> {
+    pub(super) root: &'a mut F::Root,
     /// What the lock protects beside the queue.
     pub(crate) state: &'a mut S,
 }
 
 /// What a future that waits has in the queue.
-pub(crate) struct Waiter<T> {
-    links: UnsafeCell<MaybeUninit<Links<T>>>,
+pub(crate) struct Waiter<T, F: Form<T> = Line> {
+    links: UnsafeCell<MaybeUninit<F::Links>>,
     waker: UnsafeCell<ManuallyDrop<Option<Waker>>>,
     entry: UnsafeCell<T>,
-    /// Of the whole queue while this is its first waiter, else meaningless.
-    len: UnsafeCell<MaybeUninit<u32>>,
+    /// Whatever the form has to note, in what would be padding.
+    note: UnsafeCell<MaybeUninit<u32>>,
     phase: AtomicU8,
     stage: Cell<Stage>,
     /// Higher ranks may be queued ahead of lower ones.
@@ -92,9 +91,36 @@ pub(crate) struct Waiter<T> {
     _pinned: PhantomPinned,
 }
 
-struct Links<T> {
-    prev: NonNull<Waiter<T>>,
-    next: NonNull<Waiter<T>>,
+/// How the waiters of a queue hang together.
+pub(crate) trait Form<T>: Sized {
+    /// What the queue has of it.
+    type Root;
+    /// What each waiter has of it.
+    type Links;
+
+    /// No waiters.
+    const EMPTY: Self::Root;
+
+    /// The first waiter, unless there is none or it takes more than a look to find it.
+    fn first(root: &Self::Root) -> Link<T, Self>;
+
+    /// Links `waiter`, whose place `overtakes` tells: whether it comes before one that is there.
+    ///
+    /// # Safety
+    ///
+    /// The queue's lock is held. `waiter` is pinned, not linked, and stays alive until it is unlinked from this queue (Q3).
+    unsafe fn link(
+        root: &mut Self::Root,
+        waiter: NonNull<Waiter<T, Self>>,
+        overtakes: impl Fn(&Waiter<T, Self>) -> bool,
+    );
+
+    /// Unlinks `waiter`.
+    ///
+    /// # Safety
+    ///
+    /// The queue's lock is held, and `waiter` is linked in it.
+    unsafe fn unlink(root: &mut Self::Root, waiter: NonNull<Waiter<T, Self>>);
 }
 
 // === impl Outcome ===
@@ -118,18 +144,18 @@ impl Outcome {
 // === impl Queue ===
 
 // SAFETY: what the pointers lead to is only touched under the lock (Q1, Q2, Q6), and entries move between threads.
-unsafe impl<T: Send, L: Send, S: Send> Send for Queue<T, L, S> {}
+unsafe impl<T: Send, L: Send, S: Send, F: Form<T>> Send for Queue<T, L, S, F> {}
 // SAFETY: as above; the lock itself is shared, so it has to be `Sync`.
-unsafe impl<T: Send, L: Sync, S: Send> Sync for Queue<T, L, S> {}
+unsafe impl<T: Send, L: Sync, S: Send, F: Form<T>> Sync for Queue<T, L, S, F> {}
 
 // A panic passes no point at which a queue is half changed: nothing under the lock is code that we do not know.
-impl<T, L, S> UnwindSafe for Queue<T, L, S> {}
-impl<T, L, S> RefUnwindSafe for Queue<T, L, S> {}
+impl<T, L, S, F: Form<T>> UnwindSafe for Queue<T, L, S, F> {}
+impl<T, L, S, F: Form<T>> RefUnwindSafe for Queue<T, L, S, F> {}
 // Nor a point at which a waiter is.
-impl<T> UnwindSafe for Waiter<T> {}
-impl<T> RefUnwindSafe for Waiter<T> {}
+impl<T, F: Form<T>> UnwindSafe for Waiter<T, F> {}
+impl<T, F: Form<T>> RefUnwindSafe for Waiter<T, F> {}
 
-impl<T, L: RawLock> Queue<T, L> {
+impl<T, L: RawLock, F: Form<T>> Queue<T, L, (), F> {
     const_fn! {
         pub(crate) const fn new() -> Self {
             Self::with_state(())
@@ -137,22 +163,22 @@ impl<T, L: RawLock> Queue<T, L> {
     }
 }
 
-impl<T, L: RawLock, S> Queue<T, L, S> {
+impl<T, L: RawLock, S, F: Form<T>> Queue<T, L, S, F> {
     const_fn! {
         pub(crate) const fn with_state(state: S) -> Self {
-            Self { head: UnsafeCell::new(None), state: UnsafeCell::new(state), lock: new_lock!(L) }
+            Self { root: UnsafeCell::new(F::EMPTY), state: UnsafeCell::new(state), lock: new_lock!(L) }
         }
     }
 
     /// Runs `f` on the queue with the lock held. `f` must not run code that we do not know.
     #[inline]
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut List<'_, T, S>) -> R) -> R {
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut List<'_, T, S, F>) -> R) -> R {
         self.lock.with(|| {
-            self.head.with_mut(|head| {
+            self.root.with_mut(|root| {
                 self.state.with_mut(|state| {
                     // SAFETY: the lock makes these the only references (Q1).
-                    let (head, state) = unsafe { (&mut *head, &mut *state) };
-                    f(&mut List { head, state })
+                    let (root, state) = unsafe { (&mut *root, &mut *state) };
+                    f(&mut List { root, state })
                 })
             })
         })
@@ -161,64 +187,35 @@ impl<T, L: RawLock, S> Queue<T, L, S> {
 
 // === impl List ===
 
-impl<T: Copy, S> List<'_, T, S> {
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.head.is_none()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        // SAFETY: the head is linked, hence alive (Q3); `len` is ours under the lock (Q1).
-        self.head.map_or(0, |head| unsafe { head.as_ref().len() as usize })
-    }
-
-    /// The first waiter's entry.
+impl<T: Copy, S, F: Form<T>> List<'_, T, S, F> {
+    /// The first waiter's entry, if the form knows the first.
     #[inline]
     pub(crate) fn front(&self) -> Option<T> {
-        self.entries().next()
+        // SAFETY: the first is linked, hence alive (Q3); the lock is held (Q6).
+        F::first(self.root).map(|first| unsafe { first.as_ref().entry() })
     }
 
-    /// The first waiter's rank.
+    /// Whether `waiter` is the first, and is known to be.
     #[inline]
-    pub(crate) fn front_rank(&self) -> Option<u8> {
-        // SAFETY: the head is linked, hence alive (Q3); ranks of linked waiters do not change.
-        self.head.map(|head| unsafe { head.as_ref().rank })
-    }
-
-    /// All entries, first to last.
-    #[inline]
-    pub(crate) fn entries(&self) -> Entries<'_, T> {
-        Entries { next: *self.head, first: *self.head, _list: PhantomData }
+    pub(super) fn is_front(&self, waiter: NonNull<Waiter<T, F>>) -> bool {
+        F::first(self.root) == Some(waiter)
     }
 
     /// Takes the first waiter out, gives it `entry` and `outcome`, and puts its waker into `batch`.
     ///
     /// # Panics
     ///
-    /// If the queue is empty or the batch is full, which callers rule out.
+    /// If there is no [`front`](Self::front) or the batch is full, which callers rule out.
     #[inline]
     pub(crate) fn resolve_front(&mut self, entry: T, outcome: Outcome, batch: &mut Batch) {
         batch.push(self.take_front(entry, outcome));
-    }
-
-    /// Whether there is exactly one waiter.
-    #[inline]
-    pub(crate) fn is_single(&self) -> bool {
-        // SAFETY: the head is linked, hence alive (Q3); we hold the lock (Q1).
-        self.head.is_some_and(|head| unsafe { head.as_ref().next() } == head)
-    }
-
-    /// Whether `waiter` is the first.
-    #[inline]
-    pub(super) fn is_front(&self, waiter: NonNull<Waiter<T>>) -> bool {
-        *self.head == Some(waiter)
     }
 
     /// As [`resolve_front`](Self::resolve_front), and hands the waker out, to be woken once the lock is let go.
     #[must_use = "a waiter that is resolved has to be woken"]
     #[inline]
     pub(crate) fn take_front(&mut self, entry: T, outcome: Outcome) -> Option<Waker> {
-        let first = self.head.expect("a waiter to resolve");
+        let first = F::first(self.root).expect("a waiter to resolve");
         // SAFETY: `first` is linked here, and we hold the lock.
         unsafe { self.unlink(first) };
         // SAFETY: it was linked, so it is alive until the outcome is stored (Q3, Q5). Only the bits of the waker are
@@ -237,36 +234,19 @@ impl<T: Copy, S> List<'_, T, S> {
         waker
     }
 
-    /// Links `waiter` behind the last one that it does not overtake, seen from the back.
+    /// Links `waiter` where `overtakes` and the form say.
     ///
     /// # Safety
     ///
     /// `waiter` is pinned, not linked, stays alive until it is unlinked, and belongs to this queue (Q3).
-    pub(super) unsafe fn link(&mut self, waiter: NonNull<Waiter<T>>, overtakes: impl Fn(&Waiter<T>) -> bool) {
-        // SAFETY: the caller vouches for `waiter`; all others are linked, hence alive (Q3); we hold the lock (Q1, Q2).
-        unsafe {
-            let new = waiter.as_ref();
-            // ORDERING: Relaxed. Only the owner, who is calling, looks without the lock.
-            new.phase.store(QUEUED, Ordering::Relaxed);
-            let Some(head) = *self.head else {
-                new.set_links(waiter, waiter);
-                self.set_front(waiter, 1);
-                return;
-            };
-            let mut next = head;
-            let mut prev = head.as_ref().prev();
-            let mut leads = false;
-            while !leads && overtakes(prev.as_ref()) {
-                leads = prev == head;
-                next = prev;
-                prev = prev.as_ref().prev();
-            }
-            let len = head.as_ref().len() + 1;
-            new.set_links(prev, next);
-            prev.as_ref().set_next(waiter);
-            next.as_ref().set_prev(waiter);
-            self.set_front(if leads { waiter } else { head }, len);
-        }
+    #[inline]
+    pub(super) unsafe fn link(&mut self, waiter: NonNull<Waiter<T, F>>, overtakes: impl Fn(&Waiter<T, F>) -> bool) {
+        // SAFETY: the caller vouches for `waiter`.
+        let phase = unsafe { &waiter.as_ref().phase };
+        // ORDERING: Relaxed. Only the owner, who is calling, looks without the lock.
+        phase.store(QUEUED, Ordering::Relaxed);
+        // SAFETY: as the caller promises; we hold the lock.
+        unsafe { F::link(self.root, waiter, overtakes) };
     }
 
     /// Unlinks `waiter`; its phase is the caller's to set.
@@ -274,52 +254,10 @@ impl<T: Copy, S> List<'_, T, S> {
     /// # Safety
     ///
     /// `waiter` is linked in this queue.
-    pub(super) unsafe fn unlink(&mut self, waiter: NonNull<Waiter<T>>) {
-        // SAFETY: `waiter` and so its neighbours are linked, hence alive (Q3); we hold the lock (Q1).
-        unsafe {
-            let (prev, next) = (waiter.as_ref().prev(), waiter.as_ref().next());
-            let Some(head) = self.head.filter(|_| next != waiter) else {
-                *self.head = None;
-                return;
-            };
-            let len = head.as_ref().len() - 1;
-            prev.as_ref().set_next(next);
-            next.as_ref().set_prev(prev);
-            self.set_front(if head == waiter { next } else { head }, len);
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `front` is linked.
     #[inline]
-    unsafe fn set_front(&mut self, front: NonNull<Waiter<T>>, new: u32) {
-        *self.head = Some(front);
-        // SAFETY: linked, hence alive (Q3); `len` is ours under the lock (Q1).
-        unsafe { front.as_ref().len.with_mut(|len| _ = (*len).write(new)) };
-    }
-}
-
-/// The entries of a queue, first to last.
-pub(crate) struct Entries<'a, T> {
-    next: Link<T>,
-    first: Link<T>,
-    _list: PhantomData<&'a T>,
-}
-
-impl<T: Copy> Iterator for Entries<'_, T> {
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        let current = self.next?;
-        // SAFETY: linked, hence alive (Q3), for the list is borrowed and so cannot change; the lock is held (Q1, Q6).
-        let (entry, next) = unsafe {
-            let waiter = current.as_ref();
-            (waiter.entry.with(|entry| *entry), waiter.next())
-        };
-        self.next = (Some(next) != self.first).then_some(next);
-        Some(entry)
+    pub(super) unsafe fn unlink(&mut self, waiter: NonNull<Waiter<T, F>>) {
+        // SAFETY: as the caller promises; we hold the lock.
+        unsafe { F::unlink(self.root, waiter) };
     }
 }
 
@@ -327,18 +265,18 @@ impl<T: Copy> Iterator for Entries<'_, T> {
 
 // SAFETY: a waiter that is not linked is plain data; a linked one is only touched under its queue's lock, but for the
 // atomic phase and for what Q4 allows.
-unsafe impl<T: Send> Send for Waiter<T> {}
+unsafe impl<T: Send, F: Form<T>> Send for Waiter<T, F> {}
 // SAFETY: through a shared reference anyone but the queue sees the phase alone; the rest is as above.
-unsafe impl<T: Send> Sync for Waiter<T> {}
+unsafe impl<T: Send, F: Form<T>> Sync for Waiter<T, F> {}
 
-impl<T: Copy> Waiter<T> {
+impl<T: Copy, F: Form<T>> Waiter<T, F> {
     const_fn! {
         pub(super) const fn new(entry: T, rank: u8) -> Self {
             Self {
                 links: UnsafeCell::new(MaybeUninit::uninit()),
                 waker: UnsafeCell::new(ManuallyDrop::new(None)),
                 entry: UnsafeCell::new(entry),
-                len: UnsafeCell::new(MaybeUninit::uninit()),
+                note: UnsafeCell::new(MaybeUninit::uninit()),
                 phase: AtomicU8::new(QUEUED),
                 stage: Cell::new(Stage::Idle),
                 rank,
@@ -440,37 +378,59 @@ impl<T: Copy> Waiter<T> {
         })
     }
 
+    /// The note that the form has set.
+    ///
     /// # Safety
     ///
-    /// This is the first waiter of a queue, whose lock is held (Q1).
+    /// The waiter is linked, the lock is held (Q1), and the note was set.
     #[inline]
-    unsafe fn len(&self) -> u32 {
-        // SAFETY: as the caller promises; the length was written when this became the first.
-        self.len.with(|len| unsafe { (*len).assume_init() })
+    pub(super) unsafe fn note(&self) -> u32 {
+        // SAFETY: as the caller promises.
+        self.note.with(|note| unsafe { (*note).assume_init() })
     }
 
-    fn prev(&self) -> NonNull<Self> {
-        // SAFETY: callers hold the lock (Q1), and a linked waiter's links were written.
-        self.links.with(|links| unsafe { (*links).assume_init_ref().prev })
+    /// # Safety
+    ///
+    /// The waiter is linked or about to be, and the lock is held (Q1).
+    #[inline]
+    pub(super) unsafe fn set_note(&self, new: u32) {
+        // SAFETY: as the caller promises.
+        self.note.with_mut(|note| unsafe { _ = (*note).write(new) });
     }
 
-    fn next(&self) -> NonNull<Self> {
-        // SAFETY: callers hold the lock (Q1), and a linked waiter's links were written.
-        self.links.with(|links| unsafe { (*links).assume_init_ref().next })
+    /// Reads the links.
+    ///
+    /// # Safety
+    ///
+    /// The waiter is linked, so its links were set, and the lock is held (Q1).
+    #[inline]
+    pub(super) unsafe fn links(&self) -> F::Links
+    where
+        F::Links: Copy,
+    {
+        // SAFETY: as the caller promises.
+        self.links.with(|links| unsafe { (*links).assume_init() })
     }
 
-    fn set_prev(&self, prev: NonNull<Self>) {
-        // SAFETY: callers hold the lock (Q1). The place is written without reading it, for it may be new.
-        self.links.with_mut(|links| unsafe { (&raw mut (*links.cast::<Links<T>>()).prev).write(prev) });
+    /// Sets all links.
+    ///
+    /// # Safety
+    ///
+    /// The waiter is linked or about to be, and the lock is held (Q1).
+    #[inline]
+    pub(super) unsafe fn set_links(&self, new: F::Links) {
+        // SAFETY: as the caller promises.
+        self.links.with_mut(|links| unsafe { _ = (*links).write(new) });
     }
 
-    fn set_next(&self, next: NonNull<Self>) {
-        // SAFETY: as in `set_prev`.
-        self.links.with_mut(|links| unsafe { (&raw mut (*links.cast::<Links<T>>()).next).write(next) });
-    }
-
-    fn set_links(&self, prev: NonNull<Self>, next: NonNull<Self>) {
-        self.set_prev(prev);
-        self.set_next(next);
+    /// Changes some links.
+    ///
+    /// # Safety
+    ///
+    /// As for [`links`](Self::links).
+    #[inline]
+    pub(super) unsafe fn relink(&self, change: impl FnOnce(&mut F::Links)) {
+        // SAFETY: as the caller promises.
+        self.links.with_mut(|links| change(unsafe { (*links).assume_init_mut() }));
     }
 }

@@ -8,7 +8,7 @@ use core::task::{Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use super::queue::{List, Outcome, QUEUED, Queue, Stage, Waiter};
+use super::queue::{Form, List, Outcome, QUEUED, Queue, Stage, Waiter};
 use crate::sync::{RawLock, const_fn};
 
 /// Something that can be waited for: it owns a queue and says what happens to waiters that leave it.
@@ -18,15 +18,17 @@ pub(crate) trait Waitable {
     type Entry: Copy;
     /// What the lock protects beside the queue.
     type State;
+    /// How its waiters hang together.
+    type Form: Form<Self::Entry>;
 
-    fn queue(&self) -> &Queue<Self::Entry, Self::Lock, Self::State>;
+    fn queue(&self) -> &Queue<Self::Entry, Self::Lock, Self::State, Self::Form>;
 
     /// Whether a newcomer is queued ahead of one that is there. Entries and ranks as (entry, rank).
     fn overtakes(newcomer: (Self::Entry, u8), queued: (Self::Entry, u8)) -> bool;
 
     /// A queued waiter left that was the first, so those behind it may go on now. Runs with the lock held, and returns
     /// whether [`serve_on`](Self::serve_on) has to be called.
-    fn left(&self, list: &mut List<'_, Self::Entry, Self::State>) -> bool;
+    fn left(&self, list: &mut List<'_, Self::Entry, Self::State, Self::Form>) -> bool;
 
     /// Resolves whoever can go on now. Runs with no lock held.
     fn serve_on(&self);
@@ -53,7 +55,7 @@ pin_project! {
         // `None` once the handle was taken, which only happens in phase `DONE`.
         handle: Option<H>,
         #[pin]
-        waiter: Waiter<W::Entry>,
+        waiter: Waiter<W::Entry, W::Form>,
     }
 
     impl<H, W> PinnedDrop for Waiting<H, W>
@@ -155,7 +157,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     pub(crate) fn poll(
         mut self: Pin<&mut Self>,
         waker: &Waker,
-        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State, W::Form>, &mut W::Entry) -> Admission,
     ) -> Poll<(Outcome, W::Entry)> {
         if self.is_idle() && !self.as_mut().join(Some(waker.clone()), admit) {
             return Poll::Pending;
@@ -179,7 +181,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     pub(crate) fn join(
         self: Pin<&mut Self>,
         waker: Option<Waker>,
-        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State, W::Form>, &mut W::Entry) -> Admission,
     ) -> bool {
         if !self.is_idle() {
             return false;
@@ -203,9 +205,9 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     unsafe fn enter(
         &self,
         handle: &W,
-        list: &mut List<'_, W::Entry, W::State>,
+        list: &mut List<'_, W::Entry, W::State, W::Form>,
         mut entry: W::Entry,
-        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State, W::Form>, &mut W::Entry) -> Admission,
     ) -> Option<Option<Waker>> {
         let waiter = &self.waiter;
         let admission = admit(handle, list, &mut entry);
@@ -295,7 +297,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     pub(crate) fn requeue(
         self: Pin<&mut Self>,
         entry: W::Entry,
-        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State>, &mut W::Entry) -> Admission,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State, W::Form>, &mut W::Entry) -> Admission,
     ) {
         let this = self.as_ref().get_ref();
         let waiter = &this.waiter;

@@ -84,7 +84,7 @@ pub fn text_of(panic: &(dyn Any + Send)) -> String {
         .expect("a panic with a message")
 }
 
-/// Runs `f` on a thread of its own and panics if it has not come back in 20 seconds, so that a deadlock is a failure.
+/// Runs `f` on a thread of its own and panics if it has not come back in two minutes, so that a deadlock is a failure.
 #[track_caller]
 pub fn in_time<T: Send + 'static>(what: &str, f: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, is_done) = mpsc::channel();
@@ -96,7 +96,7 @@ pub fn in_time<T: Send + 'static>(what: &str, f: impl FnOnce() -> T + Send + 'st
             output
         })
         .unwrap();
-    if is_done.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+    if is_done.recv_timeout(Duration::from_secs(120)) == Err(mpsc::RecvTimeoutError::Timeout) {
         panic!("{what}: still not done, a deadlock or a lost wake");
     }
     thread.join().unwrap_or_else(|panic| resume_unwind(panic))
