@@ -6,7 +6,6 @@ mod support;
 
 use std::cell::Cell;
 use std::future::{Future, pending as never, poll_fn, ready as now};
-use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
