@@ -208,6 +208,19 @@ fn model_cancelling_a_wait_races_the_last_end() {
 }
 
 #[test]
+fn model_the_last_of_those_who_give_up_takes_the_flag_down() {
+    check(3, || {
+        let tracker = Shared::new(Tracker::new());
+        let alive = tracker.guard();
+        let other = spawn(&tracker, |tracker| assert!(!poll_once(pin!(tracker.wait_empty()))));
+        assert!(!poll_once(pin!(tracker.wait_empty())));
+        other.join().unwrap();
+        assert!(!tracker.engine.word().has_waiters(), "or those who leave would take the lock for nobody");
+        drop(alive);
+    });
+}
+
+#[test]
 fn model_close_races_entering() {
     check(3, || {
         let tracker = Shared::new(Tracker::new());
