@@ -18,6 +18,7 @@
 //! | to do something when it takes long, and go on | [`DeadlineExt::on_elapsed`] |
 //! | a stream to end in time, or each of its items to come in time | [`DeadlineStreamExt`] |
 //! | a timer | one of [`time`] |
+//! | to know what is alive, wait until nothing is, and find leaks | [`Tracker`] |
 //! | to tell work to stop, and everything below it | [`CancellationToken`], [`OwnedCancellationToken`] |
 //! | ... and a deadline and a trace id along with it | [`context`] |
 //!
@@ -37,6 +38,7 @@
 //! | `critical-section` | | [`DefaultLock`] without `std`: critical sections, safe in interrupts |
 //! | `portable-atomic` | | targets without compare-and-swap; the application picks the backend |
 //! | `tokio`, `async-io`, `futures-timer`, `embassy-time` | | that runtime's timer |
+//! | `locations` | | where each tracked work was started, told by [`track::Leaks`] |
 //! | `defmt` | | `defmt::Format` for errors |
 #![no_std]
 // The maps above name things that are not there without `alloc`.
@@ -58,6 +60,7 @@ pub mod fan_out;
 pub mod semaphore;
 mod sync;
 pub mod time;
+pub mod track;
 mod wait;
 
 pub use cancel::CancellationToken;
@@ -71,6 +74,7 @@ pub use semaphore::{Acquire, Closed, Permit, Semaphore, TryAcquireError};
 pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
 pub use time::{DeadlineExt, DeadlineStreamExt, Elapsed};
+pub use track::{Tracked, Tracker};
 
 /// The README's example, compiled and run with the doc tests.
 #[cfg(all(doctest, feature = "std"))]
