@@ -62,6 +62,13 @@ mod sync;
 pub mod time;
 pub mod track;
 mod wait;
+// Tasks share it by `Arc`, and it needs a lock that it can make without being told which.
+#[cfg(all(
+    feature = "alloc",
+    target_has_atomic = "ptr",
+    any(feature = "std", feature = "critical-section", tollgate_loom)
+))]
+pub mod workers;
 
 pub use cancel::CancellationToken;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
@@ -75,6 +82,12 @@ pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
 pub use time::{DeadlineExt, DeadlineStreamExt, Elapsed};
 pub use track::{Tracked, Tracker};
+#[cfg(all(
+    feature = "alloc",
+    target_has_atomic = "ptr",
+    any(feature = "std", feature = "critical-section", tollgate_loom)
+))]
+pub use workers::{Results, Worker, workers};
 
 /// The README's example, compiled and run with the doc tests.
 #[cfg(all(doctest, feature = "std"))]
