@@ -22,6 +22,8 @@
 //! | to tell work to stop, and everything below it | [`CancellationToken`], [`OwnedCancellationToken`] |
 //! | ... and a deadline and a trace id along with it | [`context`] |
 //!
+//! The [guide] has chapters on what the parts are for, and on migrating from other crates.
+//!
 //! # What the crate never does
 //!
 //! * It starts no runtime, spawns no task, reads no clock and logs nothing on its own. Only `ThreadTimer` has a thread.
@@ -57,6 +59,8 @@ pub mod cancel;
 mod compile_fail;
 pub mod context;
 pub mod fan_out;
+#[cfg(any(doc, all(doctest, feature = "std")))]
+pub mod guide;
 pub mod semaphore;
 mod sync;
 pub mod time;
