@@ -18,6 +18,8 @@
 //! |---|---|
 //! | outputs in the order of the input | [`results.ordered()`](Results::ordered) |
 //! | the first error to stop everything | drop the results when it comes, as `try_collect` does |
+//! | all errors, apart from the rest | [`results.collect_results()`](Results::collect_results) |
+//! | an end with a context | [`results.within(&context)`](Results::within) |
 //! | to take nothing new, and finish what runs | [`results.stop()`](Results::stop) |
 //! | more room between workers and consumer | [`results.window(n)`](Results::window) |
 //!
@@ -30,16 +32,16 @@ mod board;
 #[cfg(test)]
 mod model;
 mod results;
+mod source;
 mod worker;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use async_lock::Mutex;
 use futures_core::Stream;
 
 use board::Board;
-use worker::Source;
+use source::Source;
 
 pub use results::Results;
 pub use worker::Worker;
@@ -78,6 +80,7 @@ pub use worker::Worker;
 /// assert!(block_on(results.try_collect::<_, _, Vec<_>>()).is_err()); // the first error drops the results
 /// ```
 #[track_caller]
+#[allow(clippy::type_complexity, reason = "two halves, which go separate ways at once")]
 pub fn workers<St, F, Fut>(source: St, n: usize, f: F) -> (Vec<Worker<St, F, Fut>>, Results<Fut::Output>)
 where
     St: Stream,
@@ -87,7 +90,7 @@ where
     assert!(n > 0, "no workers would never produce anything");
     let window = n.saturating_mul(2);
     let board = Arc::new(Board::new(n, window));
-    let source = Arc::new(Mutex::new(Source::new(source)));
+    let source = Arc::new(Source::new(source));
     let f = Arc::new(f);
     let workers = (0..n).map(|_| Worker::new(board.clone(), source.clone(), f.clone())).collect();
     (workers, Results::new(board, window))

@@ -374,7 +374,7 @@ fn stopping_needs_no_worker_that_was_never_spawned() {
 
 #[test]
 fn stopping_wakes_a_worker_that_waits_at_the_source() {
-    let (workers, mut results) = workers(stream::pending::<u32>(), 2, |n| ready(n));
+    let (workers, mut results) = workers(stream::pending::<u32>(), 2, ready);
     let mut workers = boxed(workers);
     let wakes = Arc::new(support::Wakes::default());
     for worker in &mut workers {

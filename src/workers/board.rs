@@ -10,15 +10,26 @@
 //!   closed by the end of the source, by the last worker that leaves, and by the results.
 //! * **W4** Whoever makes one of the two true, or adds a first report, wakes the reader after it; the reader looks once
 //!   more after it has registered.
+//! * **W5** The *turn* is the only permit of `turn`. Who has it has the source for itself. So at most one worker waits for an
+//!   item, and a notice for it needs one waker.
+//!
+//! # What tells whom to stop
+//!
+//! ```text
+//!   waits for    is told by
+//!   a place      the close of `places`
+//!   its turn     the close of `turn`
+//!   an item      `taker`
+//!   its future   `quit`, and only if the results are gone
+//! ```
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::task::{Context, Poll};
 
-use event_listener::{Event, EventListener};
-
+use crate::cancel::{CancelledOwned, OwnedCancellationToken};
 use crate::semaphore::{AcquireOwned, Semaphore};
-use crate::sync::{AtomicBool, AtomicUsize, AtomicWaker, DefaultLock, Ordering};
+use crate::sync::{AtomicUsize, AtomicWaker, DefaultLock, Ordering, hold_panic, resume_panic};
 use crate::wait::queue::Queue;
 
 /// An item's number in the order of the input, and its output unless that was lost.
@@ -27,14 +38,15 @@ pub type Report<T> = (usize, Option<T>);
 pub struct Board<T> {
     /// Only its lock and state are used; nobody waits in it.
     done: Queue<(), DefaultLock, VecDeque<Report<T>>>,
+    places: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
     /// Of the task that reads the results.
     reader: AtomicWaker,
-    places: Arc<Semaphore>,
+    /// Of the worker that waits for an item.
+    taker: AtomicWaker,
     workers: AtomicUsize,
-    /// The results are gone. It is set under the lock of `done`, so that no report is left behind.
-    abandoned: AtomicBool,
-    /// Tells workers, whatever they wait for, to look at `places` and `abandoned` again.
-    quit: Event,
+    /// Cancelled when the results are gone.
+    quit: OwnedCancellationToken,
 }
 
 // === impl Board ===
@@ -43,11 +55,12 @@ impl<T> Board<T> {
     pub fn new(workers: usize, window: usize) -> Self {
         Self {
             done: Queue::with_state(VecDeque::with_capacity(window)),
-            reader: AtomicWaker::new(),
             places: Arc::new(Semaphore::new(window)),
+            turn: Arc::new(Semaphore::new(1)),
+            reader: AtomicWaker::new(),
+            taker: AtomicWaker::new(),
             workers: AtomicUsize::new(workers),
-            abandoned: AtomicBool::new(false),
-            quit: Event::new(),
+            quit: OwnedCancellationToken::new(),
         }
     }
 
@@ -72,12 +85,38 @@ impl<T> Board<T> {
         }
     }
 
+    /// Takes the turn if it is free and nobody waits for it.
+    pub fn try_turn(&self) -> bool {
+        self.turn.try_acquire().map(|turn| turn.forget()).is_ok()
+    }
+
+    /// Waits for the turn. What it gives is to be forgotten: the turn ends with `turn_over`.
+    pub fn turn(&self) -> AcquireOwned {
+        self.turn.clone().acquire_owned()
+    }
+
+    /// The next one has the turn.
+    pub fn turn_over(&self) {
+        self.turn.add_permits(1);
+    }
+
+    /// Whoever has the turn is told here when no further item is to be taken. It looks once more after this.
+    pub fn register_taker(&self, cx: &mut Context<'_>) {
+        self.taker.register(cx.waker());
+    }
+
+    /// Whoever had the turn waits no more.
+    pub fn forget_taker(&self) {
+        drop(self.taker.take());
+    }
+
     /// Reports an item (W2). What nobody will read is dropped, here and not under the lock.
     pub fn report(&self, item: usize, output: Option<T>) {
         let mut report = Some((item, output));
         let first = self.done.with(|done| {
-            // ORDERING: Relaxed; it is written under this lock.
-            if self.abandoned.load(Ordering::Relaxed) {
+            // `abandon` takes this lock after it has cancelled: what comes before that it takes along, what comes after is
+            // seen here.
+            if self.is_abandoned() {
                 return false;
             }
             let first = done.state.is_empty();
@@ -107,22 +146,25 @@ impl<T> Board<T> {
 
     /// Whether the results are gone.
     pub fn is_abandoned(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `abandon`.
-        self.abandoned.load(Ordering::Acquire)
+        self.quit.is_cancelled()
     }
 
-    /// Becomes ready when a worker has to look at the two above again. Look at them after calling this, too.
-    pub fn quit(&self) -> EventListener {
-        self.quit.listen()
+    /// Waits until the results are gone.
+    pub fn abandoned(&self) -> CancelledOwned {
+        self.quit.clone().cancelled_owned()
     }
 
     // --- both sides ---
 
-    /// No further item is to be taken.
+    /// No further item is to be taken. All are told, even if a waker panics.
     pub fn close(&self) {
-        self.places.close();
-        self.quit.notify(usize::MAX);
-        self.reader.wake();
+        let told = [
+            hold_panic(|| self.places.close()),
+            hold_panic(|| self.turn.close()),
+            hold_panic(|| self.taker.wake()),
+            hold_panic(|| self.reader.wake()),
+        ];
+        told.into_iter().filter_map(Result::err).for_each(resume_panic);
     }
 
     pub fn workers(&self) -> usize {
@@ -170,12 +212,11 @@ impl<T> Board<T> {
 
     /// The results go. Workers drop what they do, and what they made is returned.
     pub fn abandon(&self) -> VecDeque<Report<T>> {
-        let reports = self.done.with(|done| {
-            // ORDERING: Release pairs with the Acquire in `is_abandoned`.
-            self.abandoned.store(true, Ordering::Release);
-            core::mem::take(done.state)
-        });
+        let told = hold_panic(|| self.quit.cancel());
+        let reports = self.done.with(|done| core::mem::take(done.state));
+        drop(self.reader.take());
         self.close();
+        told.map_or_else(resume_panic, |()| {});
         reports
     }
 }

@@ -2,11 +2,15 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use core::future::poll_fn;
-use core::pin::pin;
+use alloc::vec::Vec;
+use core::future::{pending, poll_fn, ready};
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
+use futures_core::Stream;
+
 use super::board::Board;
+use super::{Results, workers};
 use crate::sync::model::{Arc, block_on, check, thread};
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -36,6 +40,75 @@ fn read<T>(board: &Board<T>, window: usize) -> usize {
     }));
     outputs
 }
+
+/// Yields so many items, one after another.
+struct Items(usize);
+
+impl Stream for Items {
+    type Item = usize;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<usize>> {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        Poll::Ready(left)
+    }
+}
+
+/// Never yields an item.
+struct Silence;
+
+impl Stream for Silence {
+    type Item = usize;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<usize>> {
+        Poll::Pending
+    }
+}
+
+fn next<T>(results: &mut Results<T>) -> Option<T> {
+    block_on(poll_fn(|cx| Pin::new(&mut *results).poll_next(cx)))
+}
+
+// === whole workers ===
+
+#[test]
+fn model_two_workers_take_turns_at_the_source() {
+    check(2, || {
+        let (workers, mut results) = workers(Items(2), 2, ready);
+        let threads: Vec<_> = workers.into_iter().map(|worker| thread::spawn(|| block_on(Box::pin(worker)))).collect();
+        assert_eq!(next(&mut results).unwrap() + next(&mut results).unwrap(), 1);
+        assert_eq!(next(&mut results), None);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn model_a_worker_that_works_hears_that_the_results_are_gone() {
+    check(2, || {
+        let (mut workers, results) = workers(Items(1), 1, |_| pending::<()>());
+        let worker = Box::pin(workers.remove(0));
+        let thread = thread::spawn(|| block_on(worker));
+        drop(results);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn model_workers_at_the_source_hear_that_it_is_over() {
+    check(2, || {
+        let (workers, mut results) = workers(Silence, 2, ready);
+        let threads: Vec<_> = workers.into_iter().map(|worker| thread::spawn(|| block_on(Box::pin(worker)))).collect();
+        results.stop();
+        assert_eq!(next(&mut results), None);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+// === the board ===
 
 #[test]
 fn model_the_end_of_the_source_races_the_reader() {

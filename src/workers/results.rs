@@ -11,6 +11,7 @@ use futures_core::stream::FusedStream;
 
 use super::board::{Board, Report};
 use crate::context::{Contextual, Within};
+use crate::fan_out::CollectResults;
 
 /// What the workers of [`workers`](super::workers()) produce: a stream that ends when nothing more will come.
 ///
@@ -173,6 +174,27 @@ impl<T> Results<T> {
             }
             line[at] = Some(report);
         }
+    }
+}
+
+impl<T, E> Results<Result<T, E>> {
+    /// Collects what worked and what failed.
+    ///
+    /// ```
+    /// use futures_lite::{future::block_on, stream};
+    ///
+    /// let (workers, results) = tollgate::workers(stream::iter(["1", "x", "3"]), 2, |text: &'static str| async move {
+    ///     text.parse::<u32>()
+    /// });
+    /// for worker in workers {
+    ///     std::thread::spawn(|| block_on(worker));
+    /// }
+    /// let (mut numbers, errors) = block_on(results.collect_results());
+    /// numbers.sort();
+    /// assert_eq!((numbers, errors.len()), (vec![1, 3], 1));
+    /// ```
+    pub fn collect_results(self) -> CollectResults<Self, T, E> {
+        CollectResults::new(self)
     }
 }
 

@@ -1,31 +1,21 @@
 //! One worker: takes an item, runs its future, reports, and again.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use async_lock::futures::LockArc;
-use async_lock::{Mutex, MutexGuardArc};
-use event_listener::EventListener;
 use futures_core::{FusedFuture, Stream};
 use pin_project_lite::pin_project;
 
 use super::board::Board;
+use super::source::Source;
+use crate::cancel::CancelledOwned;
 use crate::semaphore::AcquireOwned;
 
 /// Items that one poll finishes, at most. With futures that never wait, this is how often the task gets its turn.
 const MOST_ITEMS: usize = 64;
-
-/// The input that the workers share.
-pub(super) struct Source<St> {
-    /// None when it is over.
-    stream: Option<Pin<Box<St>>>,
-    /// How many items were taken.
-    taken: usize,
-}
 
 pin_project! {
     /// One of the workers of [`workers`](super::workers()): a future that takes items and runs them, one after another, until
@@ -47,8 +37,8 @@ pin_project! {
     ///
     /// # Size and cost
     ///
-    /// One future of an item, and 80 bytes or so. Each item takes two locks, one for the source and one for the output, and a
-    /// permit; items that wait also register once for the end.
+    /// One future of an item, or what a wait for a permit takes if that is more, and 120 bytes on a 64-bit machine. An item
+    /// costs two permits, one for its place and one for its turn at the source, and a short lock for its output.
     #[must_use = "a worker does nothing unless it is spawned or polled"]
     pub struct Worker<St, F, Fut>
     where
@@ -56,11 +46,12 @@ pin_project! {
         Fut: Future,
     {
         board: Arc<Board<Fut::Output>>,
-        source: Arc<Mutex<Source<St>>>,
+        source: Arc<Source<St>>,
         f: Arc<F>,
-        quit: Option<EventListener>,
         #[pin]
-        stage: Stage<St, Fut>,
+        quit: CancelledOwned,
+        #[pin]
+        stage: Stage<Fut>,
     }
 
     impl<St, F, Fut> PinnedDrop for Worker<St, F, Fut>
@@ -82,13 +73,14 @@ pin_project! {
     //   Idle ──► Place ──► Turn ──► Take ──► Work ──► Idle
     //     └────────┴─────────┴────────┴────────┴────► Over
     // ```
-    // Place waits for a place, Turn for the source, Take for an item, Work for its future. From Turn on the worker has a place.
+    // Place waits for a place, Turn for the turn, Take for an item, Work for its future. In Turn, Take and Work the worker has a
+    // place, in Take the turn too.
     #[project = StageProjection]
-    enum Stage<St, Fut> {
+    enum Stage<Fut> {
         Idle,
         Place { #[pin] place: AcquireOwned },
-        Turn { #[pin] turn: LockArc<Source<St>> },
-        Take { source: MutexGuardArc<Source<St>> },
+        Turn { #[pin] turn: AcquireOwned },
+        Take,
         Work { #[pin] future: Fut, item: usize },
         Over,
     }
@@ -112,39 +104,13 @@ struct Reporting<'a, T> {
 }
 
 /// Ends an item when it is dropped: first its future, so that what that held is free, then the report.
-struct Working<'a, St, Fut: Future> {
-    stage: Pin<&'a mut Stage<St, Fut>>,
+struct Working<'a, Fut: Future> {
+    stage: Pin<&'a mut Stage<Fut>>,
     reporting: Reporting<'a, Fut::Output>,
 }
 
 /// Tells the board that a worker is gone, when all else that it had is.
 struct Leaving<'a, T>(&'a Board<T>);
-
-// === impl Source ===
-
-impl<St: Stream> Source<St> {
-    pub(super) fn new(stream: St) -> Self {
-        Self { stream: Some(Box::pin(stream)), taken: 0 }
-    }
-
-    /// The next item and its number. After the end, and after a panic, there is none.
-    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, St::Item)>> {
-        // Taken out, so that a stream that panics is gone.
-        let Some(mut stream) = self.stream.take() else { return Poll::Ready(None) };
-        match stream.as_mut().poll_next(cx) {
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => {
-                self.stream = Some(stream);
-                Poll::Pending
-            }
-            Poll::Ready(Some(item)) => {
-                self.stream = Some(stream);
-                self.taken += 1;
-                Poll::Ready(Some((self.taken - 1, item)))
-            }
-        }
-    }
-}
 
 // === impl Worker ===
 
@@ -154,8 +120,9 @@ where
     F: Fn(St::Item) -> Fut,
     Fut: Future,
 {
-    pub(super) fn new(board: Arc<Board<Fut::Output>>, source: Arc<Mutex<Source<St>>>, f: Arc<F>) -> Self {
-        Self { board, source, f, quit: None, stage: Stage::Idle }
+    pub(super) fn new(board: Arc<Board<Fut::Output>>, source: Arc<Source<St>>, f: Arc<F>) -> Self {
+        let quit = board.abandoned();
+        Self { board, source, f, quit, stage: Stage::Idle }
     }
 
     fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step {
@@ -168,7 +135,10 @@ where
             StageProjection::Over => panic!("`Worker` polled after it was finished"),
             StageProjection::Work { item, .. } => {
                 let reporting = Reporting { board, item: *item, output: None };
-                return Working { stage: this.stage, reporting }.poll(cx);
+                return match (Working { stage: this.stage, reporting }.poll(cx)) {
+                    Step::Wait if this.quit.poll(cx).is_ready() => Step::End,
+                    step => step,
+                };
             }
             _ if board.is_closed() => return Step::End,
             StageProjection::Idle => {
@@ -184,50 +154,38 @@ where
             },
             StageProjection::Turn { turn } => match turn.poll(cx) {
                 Poll::Pending => return Step::Wait,
-                Poll::Ready(source) => {
-                    this.stage.set(Stage::Take { source });
+                Poll::Ready(Err(_)) => return Step::End,
+                Poll::Ready(Ok(turn)) => {
+                    turn.forget();
+                    this.stage.set(Stage::Take);
                     return Step::On;
                 }
             },
-            StageProjection::Take { source } => {
-                let taken = match source.poll_take(cx) {
-                    Poll::Pending => return Step::Wait,
+            StageProjection::Take => {
+                // SAFETY: in this stage the worker has the turn.
+                let taken = match unsafe { this.source.poll_take(cx) } {
+                    Poll::Pending => {
+                        board.register_taker(cx);
+                        return if board.is_closed() { Step::End } else { Step::Wait };
+                    }
                     Poll::Ready(taken) => taken,
                 };
                 let Some((item, input)) = taken else {
                     board.close();
                     return Step::End;
                 };
-                this.stage.set(Stage::Idle); // The source is the next one's.
                 let reporting = Reporting { board, item, output: None };
+                this.stage.set(Stage::Idle);
+                board.turn_over();
                 let future = (this.f)(input);
                 mem::forget(reporting);
                 this.stage.set(Stage::Work { future, item });
                 return Step::On;
             }
         }
-        // There is a place. Most often the source is free too.
-        this.stage.set(match this.source.try_lock_arc() {
-            Some(source) => Stage::Take { source },
-            None => Stage::Turn { turn: this.source.lock_arc() },
-        });
+        // There is a place. Most often the turn is free too.
+        this.stage.set(if board.try_turn() { Stage::Take } else { Stage::Turn { turn: board.turn() } });
         Step::On
-    }
-
-    /// Waits for a notice beside whatever the stage waits for. True if there is one.
-    fn poll_quit(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
-        let this = self.project();
-        let board = this.board;
-        let quit = this.quit.get_or_insert_with(|| board.quit());
-        let working = matches!(*this.stage, Stage::Work { .. });
-        if board.is_abandoned() || (board.is_closed() && !working) {
-            return true;
-        }
-        let noticed = Pin::new(quit).poll(cx).is_ready();
-        if noticed {
-            *this.quit = None;
-        }
-        noticed
     }
 }
 
@@ -247,15 +205,10 @@ where
                 Step::Done => items += 1,
                 Step::End => {
                     let this = self.project();
-                    *this.quit = None;
                     end(this.stage, this.board);
                     return Poll::Ready(());
                 }
-                Step::Wait => {
-                    if !self.as_mut().poll_quit(cx) {
-                        return Poll::Pending;
-                    }
-                }
+                Step::Wait => return Poll::Pending,
             }
         }
         cx.waker().wake_by_ref();
@@ -283,8 +236,8 @@ where
         let doing = match self.stage {
             Stage::Idle => "nothing",
             Stage::Place { .. } => "waiting for room among the results",
-            Stage::Turn { .. } => "waiting for the source",
-            Stage::Take { .. } => "taking an item",
+            Stage::Turn { .. } => "waiting for its turn",
+            Stage::Take => "taking an item",
             Stage::Work { .. } => "working",
             Stage::Over => "over",
         };
@@ -294,14 +247,20 @@ where
 }
 
 /// Drops what a stage has, accounts for it, and leaves the board.
-fn end<St, Fut: Future>(mut stage: Pin<&mut Stage<St, Fut>>, board: &Board<Fut::Output>) {
+fn end<Fut: Future>(mut stage: Pin<&mut Stage<Fut>>, board: &Board<Fut::Output>) {
     let _leaving = Leaving(board);
     match *stage {
         Stage::Work { item, .. } => {
             drop(Working { reporting: Reporting { board, item, output: None }, stage: stage.as_mut() })
         }
-        Stage::Turn { .. } | Stage::Take { .. } => {
+        Stage::Turn { .. } => {
             stage.set(Stage::Over);
+            board.unused();
+        }
+        Stage::Take => {
+            stage.set(Stage::Over);
+            board.forget_taker();
+            board.turn_over();
             board.unused();
         }
         Stage::Idle | Stage::Place { .. } | Stage::Over => {}
@@ -317,7 +276,7 @@ impl<T> Drop for Reporting<'_, T> {
     }
 }
 
-impl<St, Fut: Future> Working<'_, St, Fut> {
+impl<Fut: Future> Working<'_, Fut> {
     /// A panic passes through `drop`, which frees the slot.
     fn poll(mut self, cx: &mut Context<'_>) -> Step {
         let StageProjection::Work { future, .. } = self.stage.as_mut().project() else {
@@ -336,7 +295,7 @@ impl<St, Fut: Future> Working<'_, St, Fut> {
     }
 }
 
-impl<St, Fut: Future> Drop for Working<'_, St, Fut> {
+impl<Fut: Future> Drop for Working<'_, Fut> {
     fn drop(&mut self) {
         // The report comes after this, being a field.
         self.stage.set(Stage::Idle);
