@@ -15,7 +15,7 @@ use futures_lite::stream;
 use support::Wakes;
 use tollgate::context::{Context, Interrupted, OwnedContext};
 use tollgate::time::ManualClock;
-use tollgate::workers;
+use tollgate::{FanOutExt, Tracker, workers};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -113,4 +113,48 @@ fn an_uninterrupted_stream_ends_as_it_would_without() {
     assert_eq!(results.size_hint().0, 0);
     assert_eq!(next(&mut results, Waker::noop()), Poll::Ready(None));
     assert_eq!(results.size_hint(), (0, Some(0)));
+}
+
+// === fan-out ===
+
+#[test]
+fn a_fan_out_within_a_context_drops_what_is_in_flight_when_that_is_interrupted() {
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    let request = root.with_timeout(SECOND);
+    let tracker = Tracker::new();
+    let outputs = stream::iter(1..).fan_out_with(3, |n: u32| {
+        tracker.track(async move {
+            if n > 1 {
+                pending::<()>().await;
+            }
+            n
+        })
+    });
+    let mut outputs = Box::pin(outputs.within(&request));
+    let (wakes, waker) = Wakes::new();
+
+    assert_eq!(next(&mut outputs, &waker), Poll::Ready(Some(Ok(1))));
+    assert!(next(&mut outputs, &waker).is_pending());
+    assert_eq!(tracker.live(), 3);
+    let before = wakes.count();
+    clock.advance(SECOND);
+    assert_eq!(wakes.count(), before + 1);
+    assert_eq!(next(&mut outputs, &waker), Poll::Ready(Some(Err(Interrupted::DeadlineExceeded))));
+    assert_eq!((tracker.live(), tracker.dropped_unfinished()), (0, 3), "with the error, all is gone");
+    assert_eq!(next(&mut outputs, &waker), Poll::Ready(None));
+    assert!(outputs.is_terminated());
+}
+
+#[test]
+fn a_fan_out_under_a_context_that_was_interrupted_before_begins_nothing() {
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    root.cancel();
+    let tracker = Tracker::new();
+    let outputs = stream::repeat(1).fan_out_with(2, |n: u32| tracker.track(std::future::ready(n))).ordered();
+    let mut outputs = Box::pin(outputs.within(&root));
+    assert!(matches!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Err(Interrupted::Cancelled(_))))));
+    assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(None));
+    assert_eq!(tracker.started(), 0);
 }
