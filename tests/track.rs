@@ -118,11 +118,10 @@ fn the_peak_is_the_most_at_once_and_not_the_most_ever() {
 
 #[test]
 fn the_peak_proves_a_limit() {
-    use futures_lite::StreamExt;
     use tollgate::FanOutExt;
     let tracker = Tracker::new();
     let work = |n: u64| tracker.track(futures_lite::future::yield_now().then_output(n));
-    let results = futures_lite::stream::iter(0..100).fan_out_with(4, work).fold(0, |sum, n| sum + n);
+    let results = futures_lite::stream::iter(0..100).fan_out_with(4, work).fold(0, |sum, n| async move { sum + n });
     assert_eq!(futures_lite::future::block_on(results), 4950);
     assert_eq!(numbers(&tracker), [0, 4, 100, 100, 0]);
 }
