@@ -211,6 +211,7 @@ pub use table::{Tabled, WakeTable};
 pub use try_policy::{TryFanOut, TryPolicy};
 pub use weighted::Weighted;
 
+use crate::context::{Contextual, Within};
 pub use crate::semaphore::loan::Lender;
 
 /// Fan-out for every [`Stream`].
@@ -569,6 +570,36 @@ where
     #[track_caller]
     pub fn stop_when<Fut: Future>(self, stop: Fut) -> FanOut<Until<St, Fut>, M, O, S> {
         self.rebuild(|source, settings| (Until::new(source, stop), settings))
+    }
+
+    /// Goes on as long as the context does: outputs as `Ok`; then, if the context was interrupted, one `Err`, and the end.
+    ///
+    /// With the `Err` everything is dropped, what is in flight included. To finish that first, use
+    /// [`stop_when`](Self::stop_when) with [`interrupted`](crate::context::Context::interrupted). The futures are not told;
+    /// those that have to know get the context, or a child of it, by the closure that makes them.
+    ///
+    /// Settings come before it, as do [consumers](#consumers) other than those of any stream.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    /// use tollgate::context::{Context, Interrupted};
+    /// use tollgate::time::ThreadTimer;
+    ///
+    /// let request = Context::new(ThreadTimer);
+    /// let endless = stream::iter(1..).fan_out_with(2, |n| async move { n }).ordered();
+    /// let mut endless = pin!(endless.within(&request));
+    /// let outcome: Result<u64, Interrupted> = block_on(endless.try_fold(0, |sum, n| {
+    ///     if n == 10 {
+    ///         request.cancel_with("ten is enough");
+    ///     }
+    ///     Ok(sum + n)
+    /// }));
+    /// assert_eq!(outcome, Err(Interrupted::Cancelled("ten is enough".into())));
+    /// ```
+    pub fn within<C: Contextual>(self, context: &C) -> Within<'_, Self, C::Timer, C::Lock> {
+        Within::new(self, context)
     }
 
     /// The same with another source or other settings, before anything has happened.

@@ -22,6 +22,8 @@
 //! | to tell work to stop, and everything below it | [`CancellationToken`], [`OwnedCancellationToken`] |
 //! | ... and a deadline and a trace id along with it | [`context`] |
 //!
+//! The [guide] has chapters on what the parts are for, and on migrating from other crates.
+//!
 //! # What the crate never does
 //!
 //! * It starts no runtime, spawns no task, reads no clock and logs nothing on its own. Only `ThreadTimer` has a thread.
@@ -57,11 +59,20 @@ pub mod cancel;
 mod compile_fail;
 pub mod context;
 pub mod fan_out;
+#[cfg(any(doc, all(doctest, feature = "std")))]
+pub mod guide;
 pub mod semaphore;
 mod sync;
 pub mod time;
 pub mod track;
 mod wait;
+// Tasks share it by `Arc`, and it needs a lock that it can make without being told which.
+#[cfg(all(
+    feature = "alloc",
+    target_has_atomic = "ptr",
+    any(feature = "std", feature = "critical-section", tollgate_loom)
+))]
+pub mod workers;
 
 pub use cancel::CancellationToken;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
@@ -75,6 +86,12 @@ pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
 pub use time::{DeadlineExt, DeadlineStreamExt, Elapsed};
 pub use track::{Tracked, Tracker};
+#[cfg(all(
+    feature = "alloc",
+    target_has_atomic = "ptr",
+    any(feature = "std", feature = "critical-section", tollgate_loom)
+))]
+pub use workers::{Results, Worker, workers};
 
 /// The README's example, compiled and run with the doc tests.
 #[cfg(all(doctest, feature = "std"))]
