@@ -31,6 +31,7 @@
 //! | to do something with each output that itself waits | [`.for_each(f)`](FanOut::for_each), [`.fold(init, f)`](FanOut::fold), [`.drive_while(future)`](FanOut::drive_while) |
 //! | the first error to end it | [`.try_for_each(f)`](FanOut::try_for_each), [`.try_policy(policy)`](FanOut::try_policy) |
 //! | all errors, apart from the rest | [`.collect_results()`](FanOut::collect_results) |
+//! | the whole to end with a request: when that is cancelled, or its time is over | [`.within(&context)`](FanOut::within) |
 //! | an end from outside | [`.stop_when(future)`](FanOut::stop_when), [`stop()`](FanOut::stop), or drop it |
 //! | each item to be finished within some time, with one timer for all | [`.each_timeout(timer, d)`](FanOut::each_timeout) |
 //! | nothing allocated | [`fan_out_inline::<N>()`](FanOutExt::fan_out_inline), for more than eight with a [`.wake_table(&TABLE)`](FanOut::wake_table) |
