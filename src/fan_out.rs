@@ -31,7 +31,9 @@
 //! | to do something with each output that itself waits | [`.for_each(f)`](FanOut::for_each), [`.fold(init, f)`](FanOut::fold), [`.drive_while(future)`](FanOut::drive_while) |
 //! | the first error to end it | [`.try_for_each(f)`](FanOut::try_for_each), [`.try_policy(policy)`](FanOut::try_policy) |
 //! | all errors, apart from the rest | [`.collect_results()`](FanOut::collect_results) |
+//! | the whole to end with a request: when that is cancelled, or its time is over | [`.within(&context)`](FanOut::within) |
 //! | an end from outside | [`.stop_when(future)`](FanOut::stop_when), [`stop()`](FanOut::stop), or drop it |
+//! | each item to be finished within some time, with one timer for all | [`.each_timeout(timer, d)`](FanOut::each_timeout) |
 //! | nothing allocated | [`fan_out_inline::<N>()`](FanOutExt::fan_out_inline), for more than eight with a [`.wake_table(&TABLE)`](FanOut::wake_table) |
 //!
 //! # Where the futures are
@@ -167,6 +169,7 @@ use pin_project_lite::pin_project;
 #[cfg(feature = "alloc")]
 mod block;
 mod consume;
+mod each_timeout;
 mod engine;
 #[cfg(feature = "alloc")]
 mod future_set;
@@ -180,6 +183,7 @@ mod order;
 mod permitted;
 mod progress;
 mod ready;
+mod schedule;
 mod sink;
 mod slots;
 mod stop;
@@ -191,6 +195,7 @@ mod weighted;
 #[cfg(feature = "alloc")]
 pub use consume::CollectResults;
 pub use consume::{DriveWhile, Fold, ForEach, TryForEach};
+pub use each_timeout::{EachTimeout, Timed};
 use engine::{Engine, Settings};
 #[cfg(feature = "alloc")]
 pub use future_set::{FutureSet, Next, Push};
@@ -408,7 +413,7 @@ pin_project! {
         #[pin]
         launch: M,
         #[pin]
-        engine: Engine<S::Bed<EntryOf<St::Item, M, O>>, O::Policy<M::Key>>,
+        engine: Engine<S::Bed<EntryOf<St::Item, M, O>>, O::Policy<M::Key>, ScheduleOf<St::Item, M>>,
     }
 }
 
@@ -417,7 +422,10 @@ type EntryOf<Item, M, O> = Entry<
     <M as Launch<Item>>::Future,
     <M as Launch<Item>>::Weight,
     <<O as sealed::Order>::Policy<<M as Launch<Item>>::Key> as order::Policy>::Note,
+    <ScheduleOf<Item, M> as schedule::Schedule>::Stamp,
 >;
+
+type ScheduleOf<Item, M> = <<M as Launch<Item>>::Alarm as schedule::Alarm>::Schedule;
 
 /// In which order outputs are handed out: [`Unordered`], [`Ordered`] or [`Keyed`].
 ///

@@ -95,6 +95,7 @@ mod stream_deadline;
 mod thread;
 mod until;
 
+pub(crate) use alarm::Stage;
 pub use clock::{Clock, Timer};
 pub use deadline::Deadline;
 pub use elapsed::Elapsed;

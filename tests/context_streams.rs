@@ -14,8 +14,9 @@ use futures_core::stream::FusedStream;
 use futures_lite::stream;
 use support::Wakes;
 use tollgate::context::{Context, Interrupted, OwnedContext};
+use tollgate::fan_out::WakeTable;
 use tollgate::time::ManualClock;
-use tollgate::{FanOutExt, Tracker, workers};
+use tollgate::{Elapsed, FanOutExt, Semaphore, Tracker, workers};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -157,4 +158,58 @@ fn a_fan_out_under_a_context_that_was_interrupted_before_begins_nothing() {
     assert!(matches!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Err(Interrupted::Cancelled(_))))));
     assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(None));
     assert_eq!(tracker.started(), 0);
+}
+
+#[test]
+fn a_hot_fan_out_cannot_outrun_its_context() {
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    let request = root.with_timeout(SECOND);
+    let mut outputs = Box::pin(stream::repeat(1).fan_out_with(2, std::future::ready).within(&request));
+    for _ in 0..10 {
+        assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Ok(1))));
+    }
+    clock.advance(SECOND);
+    assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Err(Interrupted::DeadlineExceeded))));
+    assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(None));
+}
+
+#[test]
+fn a_cancelled_fan_out_gives_back_its_permits_and_its_wake_table() {
+    static TABLE: WakeTable<1> = WakeTable::new();
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    let connections = Semaphore::new(2);
+    let tracker = Tracker::new();
+    let outputs = stream::repeat(())
+        .fan_out_inline_with::<4, _, _>(|()| tracker.track(pending::<()>()))
+        .wake_table(&TABLE)
+        .shared(&connections)
+        .each_timeout(&clock, 5 * SECOND);
+    let mut outputs = Box::pin(outputs.within(&root));
+    let (wakes, waker) = Wakes::new();
+    assert!(next(&mut outputs, &waker).is_pending());
+    assert_eq!((connections.available_permits(), tracker.live(), clock.sleepers()), (0, 2, 1));
+
+    root.cancel();
+    assert_eq!(wakes.count(), 1);
+    assert!(matches!(next(&mut outputs, &waker), Poll::Ready(Some(Err(Interrupted::Cancelled(_))))));
+    assert_eq!((connections.available_permits(), tracker.live(), clock.sleepers()), (2, 0, 0));
+    let mut again = Box::pin(stream::iter([7]).fan_out_inline_with::<4, _, _>(std::future::ready).wake_table(&TABLE));
+    assert_eq!(next(&mut again, &waker), Poll::Ready(Some(7)), "another stream can have the table");
+}
+
+#[test]
+fn an_items_deadline_and_that_of_the_context_are_told_apart() {
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    let request = root.with_timeout(3 * SECOND);
+    let outputs = stream::repeat(()).fan_out_with(1, |()| pending::<()>()).each_timeout(&clock, 2 * SECOND);
+    let mut outputs = Box::pin(outputs.within(&request));
+    assert!(next(&mut outputs, Waker::noop()).is_pending());
+    clock.advance(2 * SECOND);
+    assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Ok(Err(Elapsed)))));
+    assert!(next(&mut outputs, Waker::noop()).is_pending());
+    clock.advance(SECOND);
+    assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Err(Interrupted::DeadlineExceeded))));
 }
