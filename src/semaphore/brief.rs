@@ -10,6 +10,7 @@ use core::task::Waker;
 use super::engine::{CLOSED, Engine, GRANTED};
 use super::permits::{Demand, Word};
 use crate::sync::{Ordering, RawLock};
+use crate::wait::batch::wake_each;
 use crate::wait::queue::List;
 use crate::wait::waiting::Admission;
 
@@ -59,23 +60,8 @@ impl<L: RawLock> Engine<L> {
     /// Adds `incoming` permits and serves whoever fits.
     #[inline(never)]
     pub(super) fn brief_serve(&self, incoming: usize) {
-        /// Goes on with the rest if a waker panics.
-        struct Rest<'a, L: RawLock>(&'a Engine<L>);
-
-        impl<L: RawLock> Drop for Rest<'_, L> {
-            fn drop(&mut self) {
-                self.0.brief_serve(0);
-            }
-        }
-
         let mut incoming = incoming;
-        while let Some(waker) = self.queue.with(|list| self.serve_first(list, core::mem::take(&mut incoming))) {
-            let rest = Rest(self);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-            core::mem::forget(rest);
-        }
+        wake_each(|| self.queue.with(|list| self.serve_first(list, core::mem::take(&mut incoming))));
     }
 
     /// Adds `incoming` permits and gives the first waiter what it asks for, if that is there. Hands out its waker, if it has
