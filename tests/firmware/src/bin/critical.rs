@@ -1,4 +1,5 @@
-//! How long interrupts are off: the longest critical section of each type, with 40 waiters and with 80. It has to be the same.
+//! How large things are, and how long interrupts are off: the longest critical section of each type, with 40 waiters and with
+//! 80. It has to be the same.
 //!
 //! The numbers, in instructions, go to standard error, as they are others on each target.
 #![no_std]
@@ -10,8 +11,9 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Waker};
 
 use critical_section::Mutex;
-use firmware::{instructions, pass, println};
+use firmware::{instructions, pass, print, println};
 use semihosting::eprintln;
+use tollgate::fan_out::WakeTable;
 use tollgate::time::TimerQueue;
 use tollgate::{CancellationToken, RawLock, Semaphore};
 
@@ -94,6 +96,18 @@ fn token<const N: usize>() {
     poll_all(waits);
 }
 
+fn sizes() {
+    let (gate, timers, token) = (Semaphore::new(1), TimerQueue::new(), CancellationToken::new());
+    let of = |one: usize, other: usize| println!("{one} bytes, and {other} for a wait");
+    print!("semaphore: ");
+    of(size_of_val(&gate), size_of_val(&gate.acquire()));
+    print!("timer queue: ");
+    of(size_of_val(&timers), size_of_val(&timers.sleep_until(1)));
+    print!("cancellation token: ");
+    of(size_of_val(&token), size_of_val(&token.cancelled()));
+    println!("wake table for {}: {} bytes", WakeTable::<1>::SLOTS, size_of::<WakeTable<1>>());
+}
+
 fn longest(f: fn()) -> u32 {
     critical_section::with(|cs| LONGEST.borrow(cs).set(0));
     f();
@@ -110,6 +124,7 @@ fn check(name: &str, most: u32, with_40: fn(), with_80: fn()) {
 
 #[firmware::entry]
 fn main() -> ! {
+    sizes();
     firmware::start_clock();
     // No interrupt but the tick, which would count too: it cannot come inside a critical section.
     check("semaphore", 400, semaphore::<40>, semaphore::<80>);
