@@ -118,4 +118,4 @@ pub use until::Until;
 pub use crate::adapters::*;
 
 #[cfg(test)]
-mod model;
+mod models;
