@@ -1,9 +1,11 @@
 //! Times, allocations and instructions of tollgate and of its peers, side by side. See `README.md`.
 
+mod cancel;
 mod fan_out;
 mod harness;
 mod polling;
 mod semaphore;
+mod time;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,12 +44,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), String> {
-    let scenarios: Vec<_> = semaphore::scenarios().into_iter().chain(fan_out::scenarios()).collect();
+    // One line for each noun.
+    let nouns: [fn() -> Vec<Scenario>; 4] =
+        [semaphore::scenarios, fan_out::scenarios, time::scenarios, cancel::scenarios];
+    let scenarios: Vec<Scenario> = nouns.into_iter().flat_map(|scenarios| scenarios()).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--help" | "-h"] => println!("{USAGE}"),
         ["--list"] => {
-            for scenario in scenarios.iter().filter(|scenario| scenario.counted) {
-                for peer in &scenario.peers {
+            for scenario in &scenarios {
+                for peer in scenario.countable() {
                     println!("{}\t{}", scenario.name, peer.name);
                 }
             }
