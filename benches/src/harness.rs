@@ -19,7 +19,9 @@ pub struct Scenario {
     /// Whether one thread does all of it, so that its instructions can be counted.
     counted: bool,
     /// How many operations one turn of the work is.
-    operations: u64,
+    pub operations: u64,
+    /// With fewer turns the work would not get to what is meant.
+    pub least: u64,
 }
 
 /// What our first row is to reach.
@@ -51,6 +53,8 @@ pub struct Plan {
 /// One measured row.
 pub struct Row {
     pub scenario: String,
+    /// What is done.
+    pub what: &'static str,
     pub peer: &'static str,
     pub median: f64,
     pub fastest: f64,
@@ -71,7 +75,7 @@ const FLOOR: &str = "floor";
 
 impl Scenario {
     pub fn new(name: impl Into<String>, what: &'static str) -> Self {
-        Self { name: name.into(), what, goal: None, peers: Vec::new(), counted: true, operations: 1 }
+        Self { name: name.into(), what, goal: None, peers: Vec::new(), counted: true, operations: 1, least: 1 }
     }
 
     /// What the ratio of our first row to the best peer's is to be at most.
@@ -95,6 +99,12 @@ impl Scenario {
     /// One turn of the work is so many operations; all figures are of one of them.
     pub fn operations(mut self, operations: u64) -> Self {
         self.operations = operations;
+        self
+    }
+
+    /// The work is never done fewer times than this at once.
+    pub fn at_least(mut self, turns: u64) -> Self {
+        self.least = turns;
         self
     }
 
@@ -135,7 +145,7 @@ impl Scenario {
     /// Measures all rows in turns.
     pub fn measure(&self, plan: Plan) -> Vec<Row> {
         let mut runs: Vec<Run> = self.peers.iter().map(|peer| (peer.prepare)()).collect();
-        let iters: Vec<u64> = runs.iter_mut().map(|run| calibrate(run, plan.round)).collect();
+        let iters: Vec<u64> = runs.iter_mut().map(|run| calibrate(run, plan.round, self.least)).collect();
         let mut times = vec![Vec::with_capacity(plan.rounds); runs.len()];
         for round in 0..plan.rounds {
             for turn in 0..runs.len() {
@@ -148,11 +158,12 @@ impl Scenario {
         for (peer, mut times) in times.into_iter().enumerate() {
             times.sort_by(f64::total_cmp);
             // A pass of its own, for counting costs time.
-            let counted = (iters[peer] / 4).max(1);
+            let counted = (iters[peer] / 4).max(self.least);
             let (allocations, bytes) = count_allocations(|| _ = runs[peer](counted));
             let operations = (counted * self.operations) as f64;
             rows.push(Row {
                 scenario: self.name.clone(),
+                what: self.what,
                 peer: self.peers[peer].name,
                 median: times[times.len() / 2],
                 fastest: times[0],
@@ -225,14 +236,14 @@ impl Goal {
 // === rounds ===
 
 /// How many times the work is done in a round of that length.
-fn calibrate(run: &mut Run, round: Duration) -> u64 {
-    let mut iters = 1_u64;
+fn calibrate(run: &mut Run, round: Duration, least: u64) -> u64 {
+    let mut iters = least;
     loop {
         // The better of two, for the first one may have to wake threads and fill caches.
         let took = run(iters).min(run(iters));
         if took * 4 >= round {
             let per_op = took.as_secs_f64() / iters as f64;
-            return ((round.as_secs_f64() / per_op) as u64).max(1);
+            return ((round.as_secs_f64() / per_op) as u64).max(least);
         }
         iters *= 4;
     }
@@ -257,8 +268,9 @@ pub fn json(rows: &[Row]) -> String {
         let ratio = if row.ratio.is_finite() { format!("{:.4}", row.ratio) } else { "null".into() };
         let _ = writeln!(
             out,
-            "  {{\"scenario\": \"{}\", \"peer\": \"{}\", \"ns\": {:.3}, \"fastest\": {:.3}, \"spread\": {:.3}, \"ratio\": {ratio}, \"allocations\": {:.4}, \"bytes\": {:.2}}}{}",
+            "  {{\"scenario\": \"{}\", \"what\": \"{}\", \"peer\": \"{}\", \"ns\": {:.3}, \"fastest\": {:.3}, \"spread\": {:.3}, \"ratio\": {ratio}, \"allocations\": {:.4}, \"bytes\": {:.2}}}{}",
             row.scenario,
+            row.what,
             row.peer,
             row.median,
             row.fastest,

@@ -22,7 +22,7 @@ usage: tollgate-benches [--quick] [--rounds N] [--round-ms N] [--json FILE] [--c
        tollgate-benches --count SCENARIO PEER ITERS
 
 FILTER   run the scenarios whose name contains one of these
---list   print `scenario TAB peer` for all whose instructions can be counted
+--list   print scenario, peer, operations in a turn, least turns, TABs between, for all that can be counted
 --count  do one peer's work ITERS times and print nothing; for callgrind, see `benches/count`";
 
 struct Options {
@@ -53,7 +53,7 @@ fn run(arguments: &[String]) -> Result<(), String> {
         ["--list"] => {
             for scenario in &scenarios {
                 for peer in scenario.countable() {
-                    println!("{}\t{}", scenario.name, peer.name);
+                    println!("{}\t{}\t{}\t{}", scenario.name, peer.name, scenario.operations, scenario.least);
                 }
             }
         }
