@@ -71,14 +71,14 @@ fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 fn options(arguments: &[String]) -> Result<Options, String> {
-    let plan = Plan { rounds: 25, round: Duration::from_millis(8) };
+    let plan = Plan { rounds: 101, round: Duration::from_millis(2) };
     let mut options = Options { plan, json: None, csv: None, filters: Vec::new() };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         let number = |text: &String| text.parse::<u64>().ok().filter(|n| *n > 0).ok_or(format!("not a count: {text}"));
         match argument.as_str() {
-            "--quick" => options.plan = Plan { rounds: 7, round: Duration::from_millis(2) },
+            "--quick" => options.plan = Plan { rounds: 21, round: Duration::from_micros(700) },
             "--rounds" => options.plan.rounds = number(value()?)? as usize,
             "--round-ms" => options.plan.round = Duration::from_millis(number(value()?)?),
             "--json" => options.json = Some(value()?.clone()),
