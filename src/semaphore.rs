@@ -17,6 +17,7 @@
 //! ```
 
 mod engine;
+pub(crate) mod loan;
 #[cfg(test)]
 mod model;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
