@@ -5,7 +5,7 @@
 //! moment that no bound is exceeded and the turn is right, after each poll that what was handed out is what should come,
 //! and between polls that a stream with something to do has woken its task.
 //!
-//! `STEPS` sets how many steps are made in all, `SEED` the first run. A run that fails says its seed.
+//! `STEPS` sets how many steps are made in all, `SEED` the first run. A run that fails says its seed. `fuzz` makes runs too.
 #![cfg(feature = "std")]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
@@ -27,7 +27,10 @@ use tollgate::{FanOut, FanOutExt, Semaphore};
 #[path = "fan_out_suite/tools.rs"]
 #[allow(dead_code, reason = "shared with tests that need more of it")]
 mod tools;
-use tools::{Random, Wakes};
+use tools::Wakes;
+
+pub mod support;
+use support::seeded::Seeded;
 
 // === what may happen ===
 
@@ -492,11 +495,11 @@ where
 
 // === a run ===
 
-fn chance(random: &mut Random, one_in: usize) -> bool {
+fn chance(random: &mut Seeded, one_in: usize) -> bool {
     random.below(one_in) == 0
 }
 
-fn make(random: &mut Random) -> Shared {
+fn make(random: &mut Seeded) -> Shared {
     let storage = random.below(3);
     let most = if chance(random, 4) { 20 } else { 6 };
     let limit = 1 + random.below(most);
@@ -519,7 +522,7 @@ fn make(random: &mut Random) -> Shared {
     };
     let (panics, keys) = (chance(random, 3), 1 + random.below(8));
     let waits = 1 + random.below(4);
-    let one_in = |random: &mut Random, n| panics && chance(random, n);
+    let one_in = |random: &mut Seeded, n| panics && chance(random, n);
     let items = (0..setup.count)
         .map(|_| {
             let mut script: VecDeque<_> = (0..random.below(4))
@@ -561,7 +564,7 @@ fn make(random: &mut Random) -> Shared {
 }
 
 /// Something in the world happens.
-fn act(random: &mut Random, world: &Shared, outside: &mut Vec<tollgate::OwnedPermit>) {
+fn act(random: &mut Seeded, world: &Shared, outside: &mut Vec<tollgate::OwnedPermit>) {
     let mut woken = Vec::new();
     {
         let mut world = world.borrow_mut();
@@ -614,21 +617,22 @@ fn act(random: &mut Random, world: &Shared, outside: &mut Vec<tollgate::OwnedPer
     }
 }
 
-/// Says which run it is that fails.
-struct Told(u64, Setup);
+/// Says what kind of run it is that fails.
+struct Told(Setup);
 
 impl Drop for Told {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("failed with SEED={}: {:?}", self.0, self.1);
+            eprintln!("failed: {:?}", self.0);
         }
     }
 }
 
-fn run(seed: u64) -> usize {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let world = make(&mut random);
-    let _told = Told(seed, world.borrow().setup);
+/// One run; returns how many steps it was.
+#[allow(unreachable_pub, reason = "for `fuzz`, which has this file as a module")]
+pub fn follow(random: &mut Seeded) -> usize {
+    let world = make(random);
+    let _told = Told(world.borrow().setup);
     let mut stream = subject(&world);
     let (wakes, waker) = Wakes::new();
     let mut outside = Vec::new();
@@ -636,8 +640,8 @@ fn run(seed: u64) -> usize {
     let mut notified = true;
     let mut steps = 0;
     let mut idle = 0;
-    let end_early = if chance(&mut random, 5) { random.below(200) } else { usize::MAX };
-    let stop_at = if chance(&mut random, 5) { random.below(200) } else { usize::MAX };
+    let end_early = if chance(random, 5) { random.below(200) } else { usize::MAX };
+    let stop_at = if chance(random, 5) { random.below(200) } else { usize::MAX };
     loop {
         steps += 1;
         if steps == end_early {
@@ -653,9 +657,9 @@ fn run(seed: u64) -> usize {
             let work = world.borrow().has_work();
             assert_eq!(work, None, "there is something to do, and nobody was told");
         }
-        let extra = chance(&mut random, 10);
-        if !notified && !extra || notified && chance(&mut random, 3) {
-            act(&mut random, &world, &mut outside);
+        let extra = chance(random, 10);
+        if !notified && !extra || notified && chance(random, 3) {
+            act(random, &world, &mut outside);
             idle += 1;
             if idle > 200 {
                 // Whatever blocks it goes away.
@@ -744,7 +748,7 @@ fn every_kind_of_fan_out_does_what_the_simulator_says() {
     let mut seed = number("SEED").unwrap_or(1);
     let mut steps = 0;
     while steps < most {
-        steps += run(seed) as u64;
+        steps += follow(&mut Seeded::exactly(seed)) as u64;
         seed += 1;
     }
 }

@@ -5,7 +5,7 @@
 #![cfg(all(any(feature = "std", feature = "critical-section"), feature = "alloc"))]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
-mod support;
+pub mod support;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -504,7 +504,8 @@ impl<'a, L: RawLock> Run<'a, L> {
     }
 }
 
-/// Steps until the semaphore was closed and used for a while, or `steps` are done. Returns how many were done.
+/// Steps until the semaphore was closed and used for a while, or `steps` are done, or what a fuzzer has is used up. Returns
+/// how many were done.
 fn run<L: RawLock>(random: &mut Seeded, steps: u64) -> u64 {
     let permits = random.below(10);
     let gate = Arc::new(Semaphore::<L>::with_lock(permits));
@@ -518,7 +519,7 @@ fn run<L: RawLock>(random: &mut Seeded, steps: u64) -> u64 {
     let trace = std::env::var_os("TOLLGATE_TRACE").is_some();
     let mut done = 0;
     let mut left_after_close = 100;
-    while done < steps && left_after_close > 0 {
+    while done < steps && left_after_close > 0 && !random.is_over() {
         run.step(random);
         if trace {
             run.show();
@@ -543,6 +544,12 @@ fn run<L: RawLock>(random: &mut Seeded, steps: u64) -> u64 {
     assert_eq!(gate.available_permits() as isize, total.max(0), "all came back");
     assert_eq!((gate.waiters(), Arc::strong_count(&gate)), (0, 1));
     done
+}
+
+/// What a fuzzer has.
+#[allow(dead_code, unreachable_pub, reason = "for `fuzz`, which has this file as a module")]
+pub fn follow(random: &mut Seeded) {
+    run::<DefaultLock>(random, u64::MAX);
 }
 
 fn agree<L: RawLock>(seed: u64) {

@@ -5,7 +5,7 @@
 #![cfg(any(feature = "std", feature = "critical-section"))]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
-mod support;
+pub mod support;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -170,11 +170,11 @@ impl<'q, L: RawLock> Pair<'q, L> {
         let now = self.model.now;
         match random.below(20) {
             0 => NEVER,
-            1 => now.saturating_sub(random.next() % 5),
-            2 => NEVER - 1 - random.next() % 3,
-            3..8 => now + random.next() % 1_000_000,
-            8..12 => now + random.next() % 1000,
-            _ => now + random.next() % 20,
+            1 => now.saturating_sub(random.below(5) as u64),
+            2 => NEVER - 1 - random.below(3) as u64,
+            3..8 => now + random.below(1_000_000) as u64,
+            8..12 => now + random.below(1000) as u64,
+            _ => now + random.below(20) as u64,
         }
     }
 
@@ -217,7 +217,7 @@ impl<'q, L: RawLock> Pair<'q, L> {
     fn advance(&mut self, random: &mut Seeded) {
         let step = [0, 1, 10, 100, 10_000][random.below(5)];
         // Now and then time seems to go back.
-        let to = if random.once_in(50) { self.model.now / 2 } else { self.model.now + random.next() % (step + 1) };
+        let to = if random.once_in(50) { self.model.now / 2 } else { self.model.now + random.below(step + 1) as u64 };
         let next = self.queue.advance(to);
         let fired = self.model.advance(to);
         self.see_woken(&fired);
@@ -249,6 +249,21 @@ impl<'q, L: RawLock> Pair<'q, L> {
         assert_eq!(self.queue.sleepers(), self.model.queue.len());
         self.see_woken(&[]);
     }
+}
+
+/// What a fuzzer has.
+#[allow(dead_code, unreachable_pub, reason = "for `fuzz`, which has this file as a module")]
+pub fn follow(random: &mut Seeded) {
+    let queue = TimerQueue::<DefaultLock>::with_lock().on_earlier(|at| HEARD.set(Some(at)));
+    let mut pair = Pair::new(&queue);
+    let crowd = [4, 20, 100][random.below(3)];
+    while !random.is_over() {
+        pair.step(random, crowd);
+    }
+    while !pair.sleepers.is_empty() {
+        pair.drop(random.below(pair.sleepers.len()));
+    }
+    assert_eq!((queue.next_deadline(), queue.sleepers()), (None, 0));
 }
 
 fn compare<L: RawLock>(seed: u64, crowd: usize) {

@@ -17,12 +17,17 @@ use crate::polling::waker;
 
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = Vec::new();
-    for width in [1, 8, 64, 1000] {
+    for width in [1, 8, 64, 1000, 10_000, 100_000] {
         all.push(ready(width));
         all.push(woken(width));
     }
     all.push(ordered_woken(64));
     all
+}
+
+/// How many items a stream has at least, so that most of them find it full.
+fn turns(width: usize) -> u64 {
+    3 * width as u64
 }
 
 /// Adds a row for each way to run a stream of `$source(iters)` futures, `$width` at once, to its end.
@@ -42,8 +47,9 @@ macro_rules! rows {
 
 /// Futures that are ready at once.
 fn ready(width: usize) -> Scenario {
-    let scenario =
-        Scenario::new(format!("fan-out/ready-{width}"), "items whose future is ready at once, unordered").goal(0.6);
+    let scenario = Scenario::new(format!("fan-out/ready-{width}"), "items whose future is ready at once, unordered")
+        .goal(0.6)
+        .at_least(turns(width));
     let source = |iters| ((), futures_util::stream::iter(0..iters).map(std::future::ready));
     rows!(scenario, drain, width, source,
         "tollgate" => |stream| |width| stream.fan_out(width),
@@ -54,8 +60,9 @@ fn ready(width: usize) -> Scenario {
 
 /// Futures that wait, and are woken one a poll, the longest waiting first.
 fn woken(width: usize) -> Scenario {
-    let scenario =
-        Scenario::new(format!("fan-out/woken-{width}"), "items woken one by one from outside, unordered").goal(0.7);
+    let scenario = Scenario::new(format!("fan-out/woken-{width}"), "items woken one by one from outside, unordered")
+        .goal(0.7)
+        .at_least(turns(width));
     rows!(scenario, wake_and_drain, width, waiting,
         "tollgate" => |stream| |width| stream.fan_out(width),
         "futures-util" => |stream| |width| stream.buffer_unordered(width),
@@ -67,7 +74,8 @@ fn woken(width: usize) -> Scenario {
 fn ordered_woken(width: usize) -> Scenario {
     let scenario =
         Scenario::new(format!("fan-out/ordered-woken-{width}"), "items woken one by one from outside, ordered")
-            .goal(0.7);
+            .goal(0.7)
+            .at_least(turns(width));
     rows!(scenario, wake_and_drain, width, waiting,
         "tollgate" => |stream| |width| stream.fan_out(width).ordered(),
         "futures-util" => |stream| |width| stream.buffered(width),

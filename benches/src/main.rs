@@ -1,9 +1,11 @@
 //! Times, allocations and instructions of tollgate and of its peers, side by side. See `README.md`.
 
+mod cancel;
 mod fan_out;
 mod harness;
 mod polling;
 mod semaphore;
+mod time;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,7 +22,7 @@ usage: tollgate-benches [--quick] [--rounds N] [--round-ms N] [--json FILE] [--c
        tollgate-benches --count SCENARIO PEER ITERS
 
 FILTER   run the scenarios whose name contains one of these
---list   print `scenario TAB peer` for all whose instructions can be counted
+--list   print scenario, peer, operations in a turn, least turns, TABs between, for all that can be counted
 --count  do one peer's work ITERS times and print nothing; for callgrind, see `benches/count`";
 
 struct Options {
@@ -42,13 +44,16 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), String> {
-    let scenarios: Vec<_> = semaphore::scenarios().into_iter().chain(fan_out::scenarios()).collect();
+    // One line for each noun.
+    let nouns: [fn() -> Vec<Scenario>; 4] =
+        [semaphore::scenarios, fan_out::scenarios, time::scenarios, cancel::scenarios];
+    let scenarios: Vec<Scenario> = nouns.into_iter().flat_map(|scenarios| scenarios()).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--help" | "-h"] => println!("{USAGE}"),
         ["--list"] => {
-            for scenario in scenarios.iter().filter(|scenario| scenario.counted) {
-                for peer in &scenario.peers {
-                    println!("{}\t{}", scenario.name, peer.name);
+            for scenario in &scenarios {
+                for peer in scenario.countable() {
+                    println!("{}\t{}\t{}\t{}", scenario.name, peer.name, scenario.operations, scenario.least);
                 }
             }
         }
@@ -66,14 +71,14 @@ fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 fn options(arguments: &[String]) -> Result<Options, String> {
-    let plan = Plan { rounds: 25, round: Duration::from_millis(8) };
+    let plan = Plan { rounds: 101, round: Duration::from_millis(2) };
     let mut options = Options { plan, json: None, csv: None, filters: Vec::new() };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         let number = |text: &String| text.parse::<u64>().ok().filter(|n| *n > 0).ok_or(format!("not a count: {text}"));
         match argument.as_str() {
-            "--quick" => options.plan = Plan { rounds: 7, round: Duration::from_millis(2) },
+            "--quick" => options.plan = Plan { rounds: 21, round: Duration::from_micros(700) },
             "--rounds" => options.plan.rounds = number(value()?)? as usize,
             "--round-ms" => options.plan.round = Duration::from_millis(number(value()?)?),
             "--json" => options.json = Some(value()?.clone()),

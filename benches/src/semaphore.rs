@@ -16,7 +16,7 @@ use gates::*;
 
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = uncontended();
-    for width in [1, 16, 1000, 10_000, 100_000] {
+    for width in [1, 16, 100, 1000, 10_000, 100_000] {
         all.push(hand_off(width));
     }
     for width in [16, 1000, 10_000, 100_000] {
@@ -153,6 +153,9 @@ fn hand_off(width: usize) -> Scenario {
         }
         16 => {
             add!(Embassy<16>);
+        }
+        100 => {
+            add!(Embassy<100>);
         }
         1000 => {
             add!(Embassy<1000>);
