@@ -2,14 +2,13 @@
 
 use std::future::{Future, ready};
 use std::hint::black_box;
-use std::pin::pin;
 use std::task::Context;
 
 use tokio_util::sync::CancellationToken as Theirs;
 use tollgate::{CancellationToken, OwnedCancellationToken};
 
 use crate::harness::Scenario;
-use crate::polling::{Slots, waker, wakes};
+use crate::polling::{Slots, leak, polling, waker, wakes};
 
 /// Borrowed tokens: no allocation, no reference count.
 const OURS: &str = "tollgate";
@@ -77,22 +76,6 @@ fn wait() -> Scenario {
         .peer(OURS, || polling(&ROOT, false, |token| token.cancelled()))
         .peer(OWNED, || polling(leak(OwnedCancellationToken::new()), false, |token| token.cancelled()))
         .peer(TOKIO_UTIL, || polling(leak(Theirs::new()), false, |token| token.cancelled()))
-}
-
-/// Makes a future, polls it once, drops it.
-fn polling<T: 'static, F: Future>(
-    token: &'static T,
-    is_ready: bool,
-    make: impl Fn(&'static T) -> F,
-) -> impl FnMut(u64) {
-    move |iters| {
-        let waker = waker();
-        let mut context = Context::from_waker(&waker);
-        for _ in 0..iters {
-            let future = pin!(make(black_box(token)));
-            assert_eq!(black_box(future.poll(&mut context)).is_ready(), is_ready);
-        }
-    }
 }
 
 fn child(siblings: usize) -> Scenario {
@@ -164,8 +147,4 @@ fn telling<T: 'static, F: Future>(
             }
         }
     }
-}
-
-fn leak<T>(value: T) -> &'static T {
-    Box::leak(Box::new(value))
 }

@@ -1,7 +1,8 @@
 //! Polling by hand: futures in slots, a waker that counts, a thread that parks.
 
 use std::cell::Cell;
-use std::pin::Pin;
+use std::hint::black_box;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
@@ -59,6 +60,26 @@ pub fn waker() -> Waker {
 /// How many wakes of [`waker`] there have been.
 pub fn wakes() -> u64 {
     WAKES.load(Ordering::Relaxed)
+}
+
+pub fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+/// Makes a future, polls it once, drops it.
+pub fn polling<T: 'static, F: Future>(
+    from: &'static T,
+    is_ready: bool,
+    make: impl Fn(&'static T) -> F,
+) -> impl FnMut(u64) {
+    move |iters| {
+        let waker = waker();
+        let mut context = Context::from_waker(&waker);
+        for _ in 0..iters {
+            let future = pin!(make(black_box(from)));
+            assert_eq!(black_box(future.poll(&mut context)).is_ready(), is_ready);
+        }
+    }
 }
 
 /// Runs a future on this thread, which parks while it waits; one waker a thread.
