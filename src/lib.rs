@@ -18,6 +18,7 @@
 //! | to do something when it takes long, and go on | [`DeadlineExt::on_elapsed`] |
 //! | a stream to end in time, or each of its items to come in time | [`DeadlineStreamExt`] |
 //! | a timer | one of [`time`] |
+//! | the work on several cores, threads or executors | [`workers()`] |
 //! | to know what is alive, wait until nothing is, and find leaks | [`Tracker`] |
 //! | to tell work to stop, and everything below it | [`CancellationToken`], [`OwnedCancellationToken`] |
 //! | ... and a deadline and a trace id along with it | [`context`] |

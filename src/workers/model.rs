@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use core::future::{pending, poll_fn, ready};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
@@ -54,6 +53,18 @@ impl Stream for Items {
     }
 }
 
+/// Ends, but not at the first poll.
+struct Late(usize);
+
+impl Stream for Late {
+    type Item = usize;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<usize>> {
+        self.0 = self.0.saturating_sub(1);
+        if self.0 > 0 { Poll::Pending } else { Poll::Ready(None) }
+    }
+}
+
 /// Never yields an item.
 struct Silence;
 
@@ -74,19 +85,19 @@ fn next<T>(results: &mut Results<T>) -> Option<T> {
 #[test]
 fn model_two_workers_take_turns_at_the_source() {
     check(2, || {
-        let (workers, mut results) = workers(Items(2), 2, ready);
-        let threads: Vec<_> = workers.into_iter().map(|worker| thread::spawn(|| block_on(Box::pin(worker)))).collect();
+        let (mut workers, mut results) = workers(Items(2), 2, ready);
+        let worker = Box::pin(workers.remove(0));
+        let thread = thread::spawn(|| block_on(worker));
+        block_on(Box::pin(workers.remove(0)));
+        thread.join().unwrap();
         assert_eq!(next(&mut results).unwrap() + next(&mut results).unwrap(), 1);
         assert_eq!(next(&mut results), None);
-        for thread in threads {
-            thread.join().unwrap();
-        }
     });
 }
 
 #[test]
 fn model_a_worker_that_works_hears_that_the_results_are_gone() {
-    check(2, || {
+    check(3, || {
         let (mut workers, results) = workers(Items(1), 1, |_| pending::<()>());
         let worker = Box::pin(workers.remove(0));
         let thread = thread::spawn(|| block_on(worker));
@@ -98,13 +109,27 @@ fn model_a_worker_that_works_hears_that_the_results_are_gone() {
 #[test]
 fn model_workers_at_the_source_hear_that_it_is_over() {
     check(2, || {
-        let (workers, mut results) = workers(Silence, 2, ready);
-        let threads: Vec<_> = workers.into_iter().map(|worker| thread::spawn(|| block_on(Box::pin(worker)))).collect();
+        let (mut workers, mut results) = workers(Silence, 2, ready);
+        let (mut other, worker) = (Box::pin(workers.remove(0)), Box::pin(workers.remove(0)));
+        let thread = thread::spawn(|| block_on(worker));
+        assert!(other.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         results.stop();
+        block_on(other);
+        thread.join().unwrap();
         assert_eq!(next(&mut results), None);
-        for thread in threads {
-            thread.join().unwrap();
-        }
+    });
+}
+
+#[test]
+fn model_a_worker_that_is_dropped_at_the_source_gives_its_turn_away() {
+    check(3, || {
+        let (mut workers, results) = workers(Late(2), 2, ready);
+        let (mut first, mut second) = (Box::pin(workers.remove(0)), Box::pin(workers.remove(0)));
+        assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let thread = thread::spawn(|| drop(first));
+        block_on(&mut second);
+        thread.join().unwrap();
+        drop(results);
     });
 }
 
@@ -126,7 +151,7 @@ fn model_the_end_of_the_source_races_the_reader() {
 
 #[test]
 fn model_the_last_worker_that_leaves_ends_the_results() {
-    check(3, || {
+    check(2, || {
         let board = Arc::new(Board::new(2, 2));
         let workers = [0, 1].map(|item| {
             let board = board.clone();
