@@ -43,6 +43,7 @@ mod semaphore;
 mod team;
 mod time;
 mod timed;
+mod track;
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -195,6 +196,12 @@ cases! {
         a_callback_runs_unless_it_is_stopped,
         a_guard_cancels_however_one_leaves,
         a_context_ends_by_its_token_and_by_its_deadline,
+    }
+    track {
+        what_is_alive_is_counted_until_it_is_gone,
+        the_last_to_go_wakes_whoever_waits_for_none,
+        a_closed_tracker_takes_nothing_new,
+        what_is_left_is_told,
     }
 }
 
