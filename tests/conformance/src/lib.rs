@@ -176,6 +176,11 @@ cases! {
         a_signal_stops_it_too,
         what_is_left_is_told_exactly,
         futures_in_it_wait_for_permits_in_turn,
+        one_at_a_time_runs_of_each_key,
+        weights_count_against_the_limit,
+        a_semaphore_is_shared_with_others,
+        a_limit_that_is_raised_wakes_the_stream,
+        consumers_keep_what_runs_running,
     }
     time {
         a_ready_value_wins_over_a_deadline_long_past,
