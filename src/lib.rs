@@ -18,9 +18,12 @@
 //! | to do something when it takes long, and go on | [`DeadlineExt::on_elapsed`] |
 //! | a stream to end in time, or each of its items to come in time | [`DeadlineStreamExt`] |
 //! | a timer | one of [`time`] |
+//! | the work on several cores, threads or executors | [`workers()`] |
 //! | to know what is alive, wait until nothing is, and find leaks | [`Tracker`] |
 //! | to tell work to stop, and everything below it | [`CancellationToken`], [`OwnedCancellationToken`] |
 //! | ... and a deadline and a trace id along with it | [`context`] |
+//!
+//! The [guide] has chapters on what the parts are for, and on migrating from other crates.
 //!
 //! # What the crate never does
 //!
@@ -57,11 +60,20 @@ pub mod cancel;
 mod compile_fail;
 pub mod context;
 pub mod fan_out;
+#[cfg(any(doc, all(doctest, feature = "std")))]
+pub mod guide;
 pub mod semaphore;
 mod sync;
 pub mod time;
 pub mod track;
 mod wait;
+// Tasks share it by `Arc`, and it needs a lock that it can make without being told which.
+#[cfg(all(
+    feature = "alloc",
+    target_has_atomic = "ptr",
+    any(feature = "std", feature = "critical-section", tollgate_loom)
+))]
+pub mod workers;
 
 pub use cancel::CancellationToken;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
@@ -75,6 +87,12 @@ pub use semaphore::{AcquireOwned, OwnedPermit};
 pub use sync::{DefaultLock, LocalLock, RawLock};
 pub use time::{DeadlineExt, DeadlineStreamExt, Elapsed};
 pub use track::{Tracked, Tracker};
+#[cfg(all(
+    feature = "alloc",
+    target_has_atomic = "ptr",
+    any(feature = "std", feature = "critical-section", tollgate_loom)
+))]
+pub use workers::{Results, Worker, workers};
 
 /// The README's example, compiled and run with the doc tests.
 #[cfg(all(doctest, feature = "std"))]

@@ -12,7 +12,8 @@ use pin_project_lite::pin_project;
 use super::MOST_OUTPUTS;
 
 pin_project! {
-    /// Collects what worked and what failed; made by [`FanOut::collect_results`](crate::FanOut::collect_results).
+    /// Collects what worked and what failed; made by [`FanOut::collect_results`](crate::FanOut::collect_results), and by
+    /// that of the results of workers.
     #[must_use = "futures do nothing unless polled"]
     pub struct CollectResults<S, T, E> {
         // None when it is over.
@@ -24,7 +25,7 @@ pin_project! {
 }
 
 impl<S, T, E> CollectResults<S, T, E> {
-    pub(in crate::fan_out) fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream: Some(stream), worked: Vec::new(), failed: Vec::new() }
     }
 }
