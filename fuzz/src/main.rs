@@ -2,7 +2,7 @@
 //! is compared with a model that is too simple to be wrong; the models are those of the library's own tests.
 //!
 //! ```text
-//! tollgate-fuzz TARGET SECONDS [--seed N] [--keep]   hunts; --keep writes what it learned to corpus/TARGET.txt
+//! tollgate-fuzz TARGET SECONDS [--seed N] [--keep]   hunts; --keep writes what it learned to corpus/TARGET.hex
 //! tollgate-fuzz TARGET --replay HEX                  one input
 //! ```
 
