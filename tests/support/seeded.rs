@@ -24,8 +24,8 @@ impl Seeded {
     }
 
     /// Does what the bytes say, as a fuzzer has them. After the last one it goes on the same way each time.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self { bytes: Some(bytes.to_vec().into_iter()), ..Self::exactly(0) }
+    pub fn of(bytes: Vec<u8>) -> Self {
+        Self { bytes: Some(bytes.into_iter()), ..Self::exactly(0) }
     }
 
     /// Whether there were bytes and all are used.
@@ -41,8 +41,8 @@ impl Seeded {
     pub fn below(&mut self, n: usize) -> usize {
         let bytes = match n {
             ..=0x100 => 1,
-            ..=0x1_0000 => 2,
-            ..=0x1_0000_0000 => 4,
+            0x101..=0x1_0000 => 2,
+            0x1_0001..=0xffff_ffff => 4,
             _ => 8,
         };
         (self.take(bytes) % n as u64) as usize
