@@ -31,7 +31,9 @@
 //! | to do something with each output that itself waits | [`.for_each(f)`](FanOut::for_each), [`.fold(init, f)`](FanOut::fold), [`.drive_while(future)`](FanOut::drive_while) |
 //! | the first error to end it | [`.try_for_each(f)`](FanOut::try_for_each), [`.try_policy(policy)`](FanOut::try_policy) |
 //! | all errors, apart from the rest | [`.collect_results()`](FanOut::collect_results) |
+//! | the whole to end with a request: when that is cancelled, or its time is over | [`.within(&context)`](FanOut::within) |
 //! | an end from outside | [`.stop_when(future)`](FanOut::stop_when), [`stop()`](FanOut::stop), or drop it |
+//! | each item to be finished within some time, with one timer for all | [`.each_timeout(timer, d)`](FanOut::each_timeout) |
 //! | nothing allocated | [`fan_out_inline::<N>()`](FanOutExt::fan_out_inline), for more than eight with a [`.wake_table(&TABLE)`](FanOut::wake_table) |
 //!
 //! # Where the futures are
@@ -167,6 +169,7 @@ use pin_project_lite::pin_project;
 #[cfg(feature = "alloc")]
 mod block;
 mod consume;
+mod each_timeout;
 mod engine;
 #[cfg(feature = "alloc")]
 mod future_set;
@@ -180,6 +183,7 @@ mod order;
 mod permitted;
 mod progress;
 mod ready;
+mod schedule;
 mod sink;
 mod slots;
 mod stop;
@@ -191,6 +195,7 @@ mod weighted;
 #[cfg(feature = "alloc")]
 pub use consume::CollectResults;
 pub use consume::{DriveWhile, Fold, ForEach, TryForEach};
+pub use each_timeout::{EachTimeout, Timed};
 use engine::{Engine, Settings};
 #[cfg(feature = "alloc")]
 pub use future_set::{FutureSet, Next, Push};
@@ -207,6 +212,7 @@ pub use table::{Tabled, WakeTable};
 pub use try_policy::{TryFanOut, TryPolicy};
 pub use weighted::Weighted;
 
+use crate::context::{Contextual, Within};
 pub use crate::semaphore::loan::Lender;
 
 /// Fan-out for every [`Stream`].
@@ -407,7 +413,7 @@ pin_project! {
         #[pin]
         launch: M,
         #[pin]
-        engine: Engine<S::Bed<EntryOf<St::Item, M, O>>, O::Policy<M::Key>>,
+        engine: Engine<S::Bed<EntryOf<St::Item, M, O>>, O::Policy<M::Key>, ScheduleOf<St::Item, M>>,
     }
 }
 
@@ -416,7 +422,10 @@ type EntryOf<Item, M, O> = Entry<
     <M as Launch<Item>>::Future,
     <M as Launch<Item>>::Weight,
     <<O as sealed::Order>::Policy<<M as Launch<Item>>::Key> as order::Policy>::Note,
+    <ScheduleOf<Item, M> as schedule::Schedule>::Stamp,
 >;
+
+type ScheduleOf<Item, M> = <<M as Launch<Item>>::Alarm as schedule::Alarm>::Schedule;
 
 /// In which order outputs are handed out: [`Unordered`], [`Ordered`] or [`Keyed`].
 ///
@@ -562,6 +571,36 @@ where
     #[track_caller]
     pub fn stop_when<Fut: Future>(self, stop: Fut) -> FanOut<Until<St, Fut>, M, O, S> {
         self.rebuild(|source, settings| (Until::new(source, stop), settings))
+    }
+
+    /// Goes on as long as the context does: outputs as `Ok`; then, if the context was interrupted, one `Err`, and the end.
+    ///
+    /// With the `Err` everything is dropped, what is in flight included. To finish that first, use
+    /// [`stop_when`](Self::stop_when) with [`interrupted`](crate::context::Context::interrupted). The futures are not told;
+    /// those that have to know get the context, or a child of it, by the closure that makes them.
+    ///
+    /// Settings come before it, as do [consumers](#consumers) other than those of any stream.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    /// use tollgate::context::{Context, Interrupted};
+    /// use tollgate::time::ThreadTimer;
+    ///
+    /// let request = Context::new(ThreadTimer);
+    /// let endless = stream::iter(1..).fan_out_with(2, |n| async move { n }).ordered();
+    /// let mut endless = pin!(endless.within(&request));
+    /// let outcome: Result<u64, Interrupted> = block_on(endless.try_fold(0, |sum, n| {
+    ///     if n == 10 {
+    ///         request.cancel_with("ten is enough");
+    ///     }
+    ///     Ok(sum + n)
+    /// }));
+    /// assert_eq!(outcome, Err(Interrupted::Cancelled("ten is enough".into())));
+    /// ```
+    pub fn within<C: Contextual>(self, context: &C) -> Within<'_, Self, C::Timer, C::Lock> {
+        Within::new(self, context)
     }
 
     /// The same with another source or other settings, before anything has happened.

@@ -16,10 +16,11 @@
 //! # }).unwrap();
 //! ```
 
+mod brief;
 mod engine;
 pub(crate) mod loan;
 #[cfg(test)]
-mod model;
+mod models;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 mod owned;
 mod permits;
@@ -742,7 +743,7 @@ impl<'a, L: RawLock> Future for Acquire<'a, L> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut wait = self.project().wait;
         let taken = core::task::ready!(wait.as_mut().poll_acquire(cx.waker()));
-        let semaphore = wait.handle().expect("a borrowed handle stays").0;
+        let semaphore = wait.handle().0;
         Poll::Ready(taken.map(|permits| Permit { semaphore, permits }))
     }
 }

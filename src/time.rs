@@ -95,6 +95,7 @@ mod stream_deadline;
 mod thread;
 mod until;
 
+pub(crate) use alarm::Stage;
 pub use clock::{Clock, Timer};
 pub use deadline::Deadline;
 pub use elapsed::Elapsed;
@@ -117,4 +118,4 @@ pub use until::Until;
 pub use crate::adapters::*;
 
 #[cfg(test)]
-mod model;
+mod models;

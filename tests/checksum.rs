@@ -1,11 +1,12 @@
 //! The example `checksum`, run as its users run it.
 
 #![cfg(unix)]
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -68,6 +69,70 @@ fn the_number_of_jobs_changes_no_byte() {
 
     let completed = folder.checksum(&["--jobs", "64", "--order", "completed", "tree"]).succeeds();
     assert_eq!(sorted(&one), sorted(&completed));
+}
+
+#[test]
+fn by_key_the_lines_of_each_folder_are_in_order() {
+    let folder = Folder::new();
+    plant(&folder);
+    let by_path = folder.checksum(&["--jobs", "1", "tree"]).succeeds();
+    for jobs in ["1", "3", "64"] {
+        let by_key = folder.checksum(&["--jobs", jobs, "--order", "key", "tree"]).succeeds();
+        assert_eq!(lines_of_folders(&by_key), lines_of_folders(&by_path), "{jobs} jobs");
+    }
+}
+
+#[test]
+fn by_key_one_file_of_a_folder_is_read_at_a_time_and_folders_side_by_side() {
+    let folder = Folder::new();
+    for name in ["a", "b"] {
+        fs::create_dir(folder.path.join(name)).unwrap();
+        folder.make_pipe(&format!("{name}/first"));
+        folder.make_pipe(&format!("{name}/second"));
+    }
+    for (paths, at_most) in [(&["a/first", "a/second"][..], 1), (&["a/first", "a/second", "b/first", "b/second"], 2)] {
+        let mut arguments = vec!["--jobs", "8", "--order", "key", "--timeout", "500ms"];
+        arguments.extend(paths);
+        let run = folder.checksum(&arguments);
+        assert_eq!(run.code(), 1);
+        let expected = format!(" {} failures, at most {at_most} in flight, ", paths.len());
+        assert!(run.summary().contains(&expected), "{}", run.summary());
+    }
+}
+
+/// A terminal that says that there is something to read, and then lets the read wait for more: that thread cannot be ended.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_read_that_does_not_end_is_told_of_at_the_end() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
+
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let no_controlling_terminal = rustix::fs::OFlags::NOCTTY.bits() as i32;
+    let mut open = File::options();
+    open.read(true).write(true).custom_flags(no_controlling_terminal);
+    let theirs = open.open(OsStr::from_bytes(name.to_bytes())).unwrap();
+    // A read returns after so many bytes, or after the last of fewer and 25 seconds.
+    let mut settings = tcgetattr(&theirs).unwrap();
+    settings.make_raw();
+    settings.special_codes[SpecialCodeIndex::VMIN] = 255;
+    settings.special_codes[SpecialCodeIndex::VTIME] = 255;
+    tcsetattr(&theirs, OptionalActions::Now, &settings).unwrap();
+    rustix::io::write(&ours, b"x").unwrap();
+
+    let folder = Folder::new();
+    folder.write("a", b"a\n");
+    let run = folder.command_with(&["--timeout", "100ms", "-", "a"]).stdin(theirs).output().unwrap();
+    let run = Run { output: run };
+    assert_eq!(run.code(), 1);
+    assert_eq!(run.stdout(), format!("{OF_A_LINE}  a\n"));
+    let complaints: Vec<_> = run.complaints().collect();
+    assert_eq!(complaints[0], "checksum: -: timed out after 100ms");
+    assert!(complaints[1].starts_with("checksum: still alive at the end: 1 leaked"), "{}", run.stderr());
+    assert!(run.summary().starts_with("checksum: 1 file, 2 bytes, 1 failure, "), "{}", run.summary());
 }
 
 #[test]
@@ -145,7 +210,7 @@ fn a_file_that_fails_is_reported_and_the_others_go_on() {
     folder.write("a", b"a\n");
     folder.write("b", b"b\n");
     symlink("nowhere", folder.path.join("dead\nlink")).unwrap();
-    for order in ["input", "completed"] {
+    for order in ["input", "completed", "key"] {
         let run = folder.checksum(&["--order", order, "a", "missing", ".", "b"]);
         assert_eq!(run.code(), 1);
         let expected = [("a", OF_A_LINE), ("./a", OF_A_LINE), ("./b", OF_B_LINE), ("b", OF_B_LINE)]
@@ -334,7 +399,9 @@ fn a_second_ctrl_c_ends_the_program_at_once() {
 fn a_reader_that_goes_away_ends_it_quietly() {
     let folder = Folder::new();
     plant(&folder);
-    for arguments in [&["tree"][..], &["--jobs", "64", "--order", "completed", "tree"], &["--help"]] {
+    let completed = ["--jobs", "64", "--order", "completed", "tree"];
+    let by_key = ["--order", "key", "tree"];
+    for arguments in [&["tree"][..], &completed, &by_key, &["--help"]] {
         let mut run = folder.command_with(arguments).stdout(closed_pipe()).spawn().unwrap();
         drop(run.stdin.take());
         let run = Run::end(run);
@@ -377,6 +444,16 @@ fn plant(folder: &Folder) {
     for size in [65_535, 65_536, 65_537] {
         folder.write(format!("tree/chunk-{size}"), &b"c".repeat(size));
     }
+}
+
+/// Names are plain here.
+fn lines_of_folders(lines: &str) -> BTreeMap<&str, Vec<&str>> {
+    let mut folders = BTreeMap::<_, Vec<_>>::new();
+    for line in lines.lines() {
+        let (folder, _) = line[66..].rsplit_once('/').unwrap();
+        folders.entry(folder).or_default().push(line);
+    }
+    folders
 }
 
 fn sorted(lines: &str) -> Vec<&str> {

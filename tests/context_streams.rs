@@ -14,8 +14,9 @@ use futures_core::stream::FusedStream;
 use futures_lite::stream;
 use support::Wakes;
 use tollgate::context::{Context, Interrupted, OwnedContext};
+use tollgate::fan_out::WakeTable;
 use tollgate::time::ManualClock;
-use tollgate::workers;
+use tollgate::{Elapsed, FanOutExt, Semaphore, Tracker, workers};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -113,4 +114,102 @@ fn an_uninterrupted_stream_ends_as_it_would_without() {
     assert_eq!(results.size_hint().0, 0);
     assert_eq!(next(&mut results, Waker::noop()), Poll::Ready(None));
     assert_eq!(results.size_hint(), (0, Some(0)));
+}
+
+// === fan-out ===
+
+#[test]
+fn a_fan_out_within_a_context_drops_what_is_in_flight_when_that_is_interrupted() {
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    let request = root.with_timeout(SECOND);
+    let tracker = Tracker::new();
+    let outputs = stream::iter(1..).fan_out_with(3, |n: u32| {
+        tracker.track(async move {
+            if n > 1 {
+                pending::<()>().await;
+            }
+            n
+        })
+    });
+    let mut outputs = Box::pin(outputs.within(&request));
+    let (wakes, waker) = Wakes::new();
+
+    assert_eq!(next(&mut outputs, &waker), Poll::Ready(Some(Ok(1))));
+    assert!(next(&mut outputs, &waker).is_pending());
+    assert_eq!(tracker.live(), 3);
+    let before = wakes.count();
+    clock.advance(SECOND);
+    assert_eq!(wakes.count(), before + 1);
+    assert_eq!(next(&mut outputs, &waker), Poll::Ready(Some(Err(Interrupted::DeadlineExceeded))));
+    assert_eq!((tracker.live(), tracker.dropped_unfinished()), (0, 3), "with the error, all is gone");
+    assert_eq!(next(&mut outputs, &waker), Poll::Ready(None));
+    assert!(outputs.is_terminated());
+}
+
+#[test]
+fn a_fan_out_under_a_context_that_was_interrupted_before_begins_nothing() {
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    root.cancel();
+    let tracker = Tracker::new();
+    let outputs = stream::repeat(1).fan_out_with(2, |n: u32| tracker.track(std::future::ready(n))).ordered();
+    let mut outputs = Box::pin(outputs.within(&root));
+    assert!(matches!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Err(Interrupted::Cancelled(_))))));
+    assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(None));
+    assert_eq!(tracker.started(), 0);
+}
+
+#[test]
+fn a_hot_fan_out_cannot_outrun_its_context() {
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    let request = root.with_timeout(SECOND);
+    let mut outputs = Box::pin(stream::repeat(1).fan_out_with(2, std::future::ready).within(&request));
+    for _ in 0..10 {
+        assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Ok(1))));
+    }
+    clock.advance(SECOND);
+    assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Err(Interrupted::DeadlineExceeded))));
+    assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(None));
+}
+
+#[test]
+fn a_cancelled_fan_out_gives_back_its_permits_and_its_wake_table() {
+    static TABLE: WakeTable<1> = WakeTable::new();
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    let connections = Semaphore::new(2);
+    let tracker = Tracker::new();
+    let outputs = stream::repeat(())
+        .fan_out_inline_with::<4, _, _>(|()| tracker.track(pending::<()>()))
+        .wake_table(&TABLE)
+        .shared(&connections)
+        .each_timeout(&clock, 5 * SECOND);
+    let mut outputs = Box::pin(outputs.within(&root));
+    let (wakes, waker) = Wakes::new();
+    assert!(next(&mut outputs, &waker).is_pending());
+    assert_eq!((connections.available_permits(), tracker.live(), clock.sleepers()), (0, 2, 1));
+
+    root.cancel();
+    assert_eq!(wakes.count(), 1);
+    assert!(matches!(next(&mut outputs, &waker), Poll::Ready(Some(Err(Interrupted::Cancelled(_))))));
+    assert_eq!((connections.available_permits(), tracker.live(), clock.sleepers()), (2, 0, 0));
+    let mut again = Box::pin(stream::iter([7]).fan_out_inline_with::<4, _, _>(std::future::ready).wake_table(&TABLE));
+    assert_eq!(next(&mut again, &waker), Poll::Ready(Some(7)), "another stream can have the table");
+}
+
+#[test]
+fn an_items_deadline_and_that_of_the_context_are_told_apart() {
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    let request = root.with_timeout(3 * SECOND);
+    let outputs = stream::repeat(()).fan_out_with(1, |()| pending::<()>()).each_timeout(&clock, 2 * SECOND);
+    let mut outputs = Box::pin(outputs.within(&request));
+    assert!(next(&mut outputs, Waker::noop()).is_pending());
+    clock.advance(2 * SECOND);
+    assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Ok(Err(Elapsed)))));
+    assert!(next(&mut outputs, Waker::noop()).is_pending());
+    clock.advance(SECOND);
+    assert_eq!(next(&mut outputs, Waker::noop()), Poll::Ready(Some(Err(Interrupted::DeadlineExceeded))));
 }

@@ -39,6 +39,8 @@ pub struct Arguments {
 pub enum Order {
     Input,
     Completed,
+    /// In order within each folder, whose files are read one at a time.
+    Key,
 }
 
 /// Reads the words after the program's name. The error is one line for the user.
@@ -71,7 +73,7 @@ pub fn help() -> String {
         "\
 Prints the SHA-256 of files, as sha256sum does and `sha256sum -c` reads, many files at a time.
 
-Usage: checksum [--jobs N] [--order input|completed] [--timeout DUR] [PATH ...]
+Usage: checksum [--jobs N] [--order input|completed|key] [--timeout DUR] [PATH ...]
 
 A folder is walked; without PATH the current folder is. `-` is the standard input. Met in a walk, links to
 files are followed; links to folders, pipes, sockets and devices are passed over. Named as PATH, all are read.
@@ -79,14 +81,16 @@ files are followed; links to folders, pipes, sockets and devices are passed over
   -j, --jobs N       files read and hashed at a time, 1 to {MAX_JOBS} [default: the processors at hand, here {jobs}]
       --order WHAT   input: sorted by the bytes of the path within each PATH, the same for every N [default]
                      completed: as files finish
+                     key: sorted within each folder, of which one file at a time is read; folders side by side
       --timeout DUR  longest time to read one file: 500ms, 2s, 1.5s, 1m [default: no limit]
   -h, --help         print this
   -V, --version      print the version
 
 On a terminal, progress is shown. Ctrl-C takes no more files and finishes those being read; twice, it quits.
 
-Exit code: 0 all hashed; 1 a file could not be read, timed out, or the output could not be written; 2 the
-arguments are unusable; 130 Ctrl-C; 141 the reader of the output went away, as for any program in a pipe.
+Exit code: 0 all hashed; 1 a file could not be read, timed out, is still being read at the end, or the output
+could not be written; 2 the arguments are unusable; 130 Ctrl-C; 141 the reader of the output went away, as for
+any program in a pipe.
 ",
         jobs = default_jobs()
     )
@@ -112,7 +116,8 @@ fn parse_order(value: &OsStr) -> Result<Order, String> {
     match value.to_str() {
         Some("input") => Ok(Order::Input),
         Some("completed") => Ok(Order::Completed),
-        _ => Err(format!("--order '{}': want 'input' or 'completed'", Shown(value))),
+        Some("key") => Ok(Order::Key),
+        _ => Err(format!("--order '{}': want 'input', 'completed' or 'key'", Shown(value))),
     }
 }
 

@@ -3,12 +3,11 @@
 use std::fmt::{self, Display};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::gauge::Gauge;
-use crate::source::Source;
+use crate::source::{Allowance, Source};
 
 /// Bytes held of a file at a time.
 const CHUNK: usize = 64 * 1024;
@@ -18,14 +17,14 @@ const CHUNK: usize = 64 * 1024;
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// Reads `path` to its end; blocks. Also returns how many bytes it was. Once `stop` is true, it fails soon.
-    pub fn of(path: &Path, stop: &AtomicBool, gauge: &Gauge) -> io::Result<(Digest, u64)> {
+    /// Reads `path` to its end; blocks. Also returns how many bytes it was. Once `allowance` is over, it fails soon.
+    pub fn of(path: &Path, allowance: &Allowance, gauge: &Gauge) -> io::Result<(Digest, u64)> {
         let mut source = Source::open(path)?;
         let mut hasher = Sha256::new();
         let mut chunk = vec![0; CHUNK];
         let mut bytes = 0;
         loop {
-            let read = source.read(&mut chunk, stop)?;
+            let read = source.read(&mut chunk, allowance)?;
             if read == 0 {
                 return Ok((Digest(hasher.finalize().into()), bytes));
             }

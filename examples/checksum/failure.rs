@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::shown::Shown;
 
@@ -16,6 +16,10 @@ pub struct Failure {
 impl Failure {
     pub fn new(path: PathBuf, reason: impl Into<String>) -> Failure {
         Failure { path, reason: reason.into() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub fn io(path: PathBuf, error: &io::Error) -> Failure {

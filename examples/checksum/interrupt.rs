@@ -2,39 +2,29 @@
 
 use std::io::Write;
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use tollgate::Semaphore;
+use tollgate::CancellationToken;
+use tollgate::cancel::Cause;
 
 use crate::progress;
 
 /// As a shell counts a program that SIGINT ended.
 pub const EXIT_CODE: u8 = 130;
 
-static TOLD: AtomicBool = AtomicBool::new(false);
+const CTRL_C: Cause = Cause::new("interrupted");
 
-/// Never holds a permit; it is closed to tell all who wait.
-static GATE: Semaphore = Semaphore::new(0);
+/// Cancelled by the first Ctrl-C.
+pub static INTERRUPT: CancellationToken = CancellationToken::new();
 
-/// From here on the first Ctrl-C makes `told` ready, the second ends the program.
+/// From here on the first Ctrl-C cancels [`INTERRUPT`], the second ends the program.
 pub fn watch() -> Result<(), ctrlc::Error> {
+    // On a thread of its own, and one call after another.
     ctrlc::set_handler(|| {
-        // ORDERING: a flag alone; no data goes with it.
-        if TOLD.swap(true, Ordering::Relaxed) {
+        if INTERRUPT.is_cancelled() {
             process::exit(EXIT_CODE.into());
         }
-        GATE.close();
-        let notice = "checksum: interrupted, finishing the files being read; once more to quit";
-        let _ = writeln!(std::io::stderr(), "{}{notice}", progress::clear_line());
+        INTERRUPT.cancel_with(CTRL_C);
+        let notice = "finishing the files being read; once more to quit";
+        let _ = writeln!(std::io::stderr(), "{}checksum: {CTRL_C}, {notice}", progress::clear_line());
     })
-}
-
-/// Ready at the first Ctrl-C.
-pub async fn told() {
-    let _closed = GATE.acquire().await;
-}
-
-/// Whether there was a Ctrl-C.
-pub fn is_told() -> bool {
-    TOLD.load(Ordering::Relaxed)
 }

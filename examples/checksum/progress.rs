@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tollgate::Tracker;
+use tollgate::cancel::OwnedCancellationToken;
+
 use crate::gauge::Gauge;
 use crate::walk::Walk;
 
@@ -22,6 +25,8 @@ const WIDTH: u64 = 24;
 pub struct Progress {
     /// None: not a terminal.
     count: Option<Arc<Count>>,
+    /// Ends the count, complete or not.
+    enough: OwnedCancellationToken,
     drawn: bool,
     last: Instant,
 }
@@ -34,18 +39,27 @@ struct Count {
 }
 
 impl Progress {
-    /// Starts counting what `paths` hold.
-    pub fn new(paths: &[PathBuf]) -> Progress {
+    /// Starts counting what `paths` hold, by a walk that is one of `walks`.
+    pub fn new(paths: &[PathBuf], walks: &Arc<Tracker>) -> Progress {
         let count = io::stderr().is_terminal().then(|| Arc::new(Count::default()));
+        let enough = OwnedCancellationToken::new();
         if let Some(count) = count.clone() {
-            let walk = Walk::new(paths.to_vec());
+            let (walk, enough) = (Walk::new(paths.to_vec()), enough.clone());
+            let alive = walks.owned().named("count").guard();
             let job = blocking::unblock(move || {
+                let _until_it_ends = alive;
+                let walk = walk.take_while(|_| !enough.is_cancelled());
                 walk.for_each(|_| _ = count.files.fetch_add(1, Ordering::Relaxed));
                 count.complete.store(true, Ordering::Relaxed);
             });
             job.detach();
         }
-        Progress { count, drawn: false, last: Instant::now() }
+        Progress { count, enough, drawn: false, last: Instant::now() }
+    }
+
+    /// Draws no more, and counts no more.
+    pub fn end(&self) {
+        self.enough.cancel();
     }
 
     pub fn is_shown(&self) -> bool {
@@ -79,7 +93,7 @@ impl Progress {
             "-".repeat((WIDTH - filled) as usize),
             if complete { "" } else { "+" },
             gauge.bytes() / 1_000_000,
-            gauge.running(),
+            gauge.reads().live(),
         );
         self.drawn = true;
         self.last = Instant::now();

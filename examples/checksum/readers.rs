@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tollgate::Semaphore;
@@ -12,8 +11,9 @@ use tollgate::time::{DeadlineExt, ThreadTimer};
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::gauge::Gauge;
+use crate::source::Allowance;
 
-/// How long a read that is told to stop is waited for, so that the next one finds a slot.
+/// How long a read whose time is up is waited for, so that the next one finds a slot.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// What is known of a file that was read.
@@ -33,12 +33,15 @@ pub struct Checksum {
 pub struct Readers {
     slots: Arc<Semaphore>,
     timeout: Duration,
+    /// What each file's allowance is a child of. Not below Ctrl-C's token: what is being read then is finished.
+    root: Allowance,
     gauge: Arc<Gauge>,
 }
 
 impl Readers {
     pub fn new(jobs: usize, timeout: Duration) -> Readers {
-        Readers { slots: Arc::new(Semaphore::new(jobs)), timeout, gauge: Arc::default() }
+        let (slots, root) = (Arc::new(Semaphore::new(jobs)), Allowance::new(ThreadTimer));
+        Readers { slots, timeout, root, gauge: Arc::default() }
     }
 
     pub fn gauge(&self) -> &Gauge {
@@ -52,41 +55,25 @@ impl Readers {
         let Ok(permit) = slot.timeout(ThreadTimer, self.timeout).await else {
             return Err(Failure::new(path, format!("not read in {:?}, all readers are stuck", self.timeout)));
         };
-        let stop = StopOnDrop(Arc::default());
+        let allowance = self.root.with_timeout(self.timeout);
+        // Dropped with this future, it tells the thread that nobody waits for the file any more.
+        let _unwanted = allowance.token().clone().drop_guard();
         let job = blocking::unblock({
-            let (path, stop, gauge) = (path.clone(), Arc::clone(&stop.0), Arc::clone(&self.gauge));
-            let running = Arc::clone(&gauge).enter();
+            let (path, allowance, gauge) = (path.clone(), allowance.clone(), Arc::clone(&self.gauge));
+            let alive = gauge.enter();
             move || {
-                let _until_it_ends = (running, permit);
-                Digest::of(&path, &stop, &gauge)
+                let _until_it_ends = (alive, permit);
+                Digest::of(&path, &allowance, &gauge)
             }
         });
-        let mut job = pin!(job.timeout(ThreadTimer, self.timeout));
+        let mut job = pin!(allowance.run(job));
         match job.as_mut().await {
-            Ok(Ok((digest, bytes))) => Ok(Checksum { path, digest, bytes }),
-            Ok(Err(error)) => Err(Failure::io(path, &error)),
-            Err(_elapsed) => {
-                stop.tell();
-                job.as_mut().extend(GRACE);
-                let _too_late = job.await;
-                Err(Failure::new(path, format!("timed out after {:?}", self.timeout)))
-            }
+            Ok(Ok((digest, bytes))) => return Ok(Checksum { path, digest, bytes }),
+            Ok(Err(error)) if !allowance.token().is_cancelled() => return Err(Failure::io(path, &error)),
+            // The thread was the first to find that its time was up.
+            Ok(Err(_interrupted)) => {}
+            Err(_interrupted) => _ = job.inner_pin_mut().timeout(ThreadTimer, GRACE).await,
         }
-    }
-}
-
-/// Tells a read that nobody waits for it any more.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl StopOnDrop {
-    fn tell(&self) {
-        // ORDERING: a flag alone; no data goes with it.
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.tell();
+        Err(Failure::new(path, format!("timed out after {:?}", self.timeout)))
     }
 }

@@ -79,6 +79,11 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
+    /// Ends what goes on beside the results.
+    pub fn end(&self) {
+        self.progress.end();
+    }
+
     pub fn failures(&self) -> u64 {
         self.failures
     }
@@ -89,7 +94,7 @@ impl Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (files, bytes, failures) =
             (count(self.files, "file"), count(self.bytes, "byte"), count(self.failures, "failure"));
-        let (peak, seconds) = (self.gauge.peak(), self.started.elapsed().as_secs_f64());
+        let (peak, seconds) = (self.gauge.reads().peak(), self.started.elapsed().as_secs_f64());
         write!(f, "{files}, {bytes}, {failures}, at most {peak} in flight, {seconds:.3} seconds")
     }
 }

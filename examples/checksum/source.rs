@@ -3,12 +3,17 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-/// An open file, pipe or device, read in chunks until its end or until told to stop.
+use tollgate::context::OwnedContext;
+use tollgate::time::ThreadTimer;
+
+/// Until when a file may be read, and whether anybody still wants to know.
+pub type Allowance = OwnedContext<ThreadTimer>;
+
+/// An open file, pipe or device, read in chunks until its end or until its allowance is over.
 ///
 /// A pipe without a writer, or a terminal, may keep a plain read for ever. Here every wait is in small pieces, so a read that is
-/// told to stop does so soon. Only a system that does not answer at all, as for a file on a lost network disk, holds it longer.
+/// interrupted ends soon. Only a system that does not answer at all, as for a file on a lost network disk, holds it longer.
 #[derive(Debug)]
 pub struct Source {
     file: File,
@@ -25,12 +30,9 @@ impl Source {
     }
 
     /// Fills some of `chunk`; 0 is the end.
-    pub fn read(&mut self, chunk: &mut [u8], stop: &AtomicBool) -> io::Result<usize> {
+    pub fn read(&mut self, chunk: &mut [u8], allowance: &Allowance) -> io::Result<usize> {
         loop {
-            // ORDERING: a flag alone; no data goes with it.
-            if stop.load(Ordering::Relaxed) {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
+            allowance.check()?;
             if self.waits && !system::has_bytes(&self.file)? {
                 continue;
             }
@@ -58,7 +60,7 @@ mod system {
     use rustix::fs::OFlags;
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    /// How long a read may stay deaf to being told to stop.
+    /// How long a read may stay deaf to an interruption.
     const LISTEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
     /// Asks the system to let so many files be open at once, and a few that are open anyway. If it refuses, the files that

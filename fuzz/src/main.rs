@@ -29,11 +29,11 @@ mod timer_queue;
 type Target = fn(&[u8]);
 
 const TARGETS: [(&str, Target); 3] = [
-    ("semaphore", |bytes| semaphore::follow(&mut semaphore::support::seeded::Seeded::of(bytes.to_vec()))),
+    ("semaphore", |bytes| semaphore::follow(&mut semaphore::support::seeded::Seeded::of(bytes))),
     ("fan-out", |bytes| {
-        fan_out::follow(&mut fan_out::support::seeded::Seeded::of(bytes.to_vec()));
+        fan_out::follow(&mut fan_out::support::seeded::Seeded::of(bytes));
     }),
-    ("timer-queue", |bytes| timer_queue::follow(&mut timer_queue::support::seeded::Seeded::of(bytes.to_vec()))),
+    ("timer-queue", |bytes| timer_queue::follow(&mut timer_queue::support::seeded::Seeded::of(bytes))),
 ];
 
 fn main() -> ExitCode {

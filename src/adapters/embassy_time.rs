@@ -53,7 +53,14 @@ impl Timer for EmbassyTimer {
 
 /// Rounded up.
 fn ticks(duration: Duration) -> Option<u64> {
-    let part = (u64::from(duration.subsec_nanos()) * TICK_HZ).div_ceil(1_000_000_000);
+    const SECOND: u64 = 1_000_000_000;
+    let nanos = duration.subsec_nanos();
+    let part = if SECOND % TICK_HZ == 0 && SECOND / TICK_HZ <= u32::MAX as u64 {
+        // A division of 32 bits, which small targets have or can do in little code.
+        u64::from(nanos.div_ceil((SECOND / TICK_HZ) as u32))
+    } else {
+        (u64::from(nanos) * TICK_HZ).div_ceil(SECOND)
+    };
     duration.as_secs().checked_mul(TICK_HZ)?.checked_add(part)
 }
 

@@ -44,7 +44,7 @@ impl<'p, H: Deref<Target = Node<'p, L>>, L: RawLock> Wait<'p, H, L> {
     }
 
     pub(super) fn handle(&self) -> &H {
-        self.waiting.handle().expect("the handle is never taken")
+        self.waiting.handle()
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -91,9 +91,7 @@ impl<'p, H: Deref<Target = Node<'p, L>>, L: RawLock> Wait<'p, H, L> {
         }
         let mut waiting = self.project().waiting;
         waiting.as_mut().cancel();
-        if let Some(node) = waiting.handle() {
-            node.let_out();
-        }
+        waiting.handle().let_out();
     }
 }
 

@@ -16,8 +16,8 @@ pin_project! {
     /// A stream that goes on as long as a context does: its items as `Ok`; then, if the context was interrupted, one `Err`, and
     /// the end.
     ///
-    /// Made by `within` of a fan-out and of the `Results` of workers. With the `Err` the stream inside is dropped,
-    /// and all that it had in flight.
+    /// Made by [`FanOut::within`](crate::FanOut::within) and by `within` of the workers' `Results`. With the `Err` the stream
+    /// inside is dropped, and all that it had in flight.
     ///
     /// The context is asked first at each poll, so a stream that is always ready cannot outrun it.
     ///

@@ -10,9 +10,11 @@ use pin_project_lite::pin_project;
 
 use super::launch::{Launch, Never};
 use super::order::{NIL, Policy};
+use super::schedule::{Alarm, Schedule};
 use super::slots::{Bed, Entry, Plan, Slots, Weight};
 use crate::sync::{AtomicUsize, Ordering};
 
+mod overdue;
 mod progress;
 
 /// Streams that want no more than this get everything in one allocation; others begin small and grow.
@@ -40,10 +42,11 @@ pub struct Settings {
 }
 
 pin_project! {
-    pub struct Engine<B, O> {
+    pub struct Engine<B, O, D> {
         #[pin]
         slots: Slots<B>,
         order: O,
+        schedule: D,
         settings: Settings,
         // The window, or 0 when nothing more is taken: the source is at its end, or was stopped. Atomic so that stopping
         // needs no pin.
@@ -86,12 +89,13 @@ impl Asked {
     }
 }
 
-impl<B, O: Policy> Engine<B, O> {
+impl<B, O: Policy, D: Schedule> Engine<B, O, D> {
     pub fn new(bed: B, settings: Settings) -> Self {
         let window = settings.window.min(MOST);
         Self {
             slots: Slots::new(bed),
             order: O::new(),
+            schedule: D::NEW,
             settings: Settings { window, ..settings },
             room: AtomicUsize::new(window),
             begun: false,
@@ -158,12 +162,13 @@ fn plan(window: usize, (lower, upper): (usize, Option<usize>)) -> Plan {
     Plan { first, most: window }
 }
 
-impl<I, F, W, B, O> Engine<B, O>
+impl<I, F, W, B, O, D> Engine<B, O, D>
 where
     F: Future,
     W: Weight,
-    B: Bed<Entry = Entry<I, F, W, O::Note>>,
+    B: Bed<Entry = Entry<I, F, W, O::Note, D::Stamp>>,
     O: Policy,
+    D: Schedule,
 {
     /// One poll.
     ///
@@ -182,7 +187,7 @@ where
     ) -> Poll<Option<F::Output>>
     where
         St: Stream<Item = I>,
-        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key, Alarm: Alarm<Schedule = D>>,
     {
         let mut this = self.as_mut().project();
         *this.begun = true;
@@ -193,6 +198,7 @@ where
             spent += 1;
             self.as_mut().poll_first(cx.waker());
         }
+        spent += self.as_mut().cut_short_overdue(launch.as_mut(), cx.waker());
         loop {
             if let Some(output) = self.as_mut().fill(source.as_mut(), launch.as_mut(), cx, &mut asked, &mut spent) {
                 *self.project().passed = true;
@@ -212,7 +218,13 @@ where
                 }
                 let Some(number) = self.as_mut().project().slots.next_woken() else {
                     if self.is_over() {
+                        self.as_mut().disarm(launch);
                         return Poll::Ready(None);
+                    }
+                    if self.as_mut().poll_alarm(launch.as_mut(), cx).is_ready() {
+                        spent += self.as_mut().cut_short_overdue(launch.as_mut(), cx.waker());
+                        asked.again();
+                        break;
                     }
                     if self.as_mut().project().slots.sleep(cx.waker()) {
                         asked.rest(launch);
@@ -269,7 +281,7 @@ where
     #[inline]
     fn admits<M>(self: Pin<&mut Self>, launch: Pin<&mut M>, cx: &mut Context<'_>, asked: &mut Asked) -> bool
     where
-        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key, Alarm: Alarm<Schedule = D>>,
     {
         if !M::ADMITS {
             return true;
@@ -317,7 +329,7 @@ where
     ) -> Option<F::Output>
     where
         St: Stream<Item = I>,
-        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key, Alarm: Alarm<Schedule = D>>,
     {
         loop {
             if self.can_start_waiting() && self.as_mut().admits(launch.as_mut(), cx, asked) {
@@ -334,9 +346,11 @@ where
                 let is_next = O::is_free(&place) && (!no_further || self.order.waiting() == NIL);
                 if is_next && self.fits(weight) && self.as_mut().admits(launch.as_mut(), cx, asked) {
                     let future = launch.as_mut().launch(item);
-                    let output = self.as_mut().start(future, weight, place, source.as_ref().get_ref(), cx.waker());
-                    if output.is_some() {
-                        return output;
+                    let hint = source.as_ref().get_ref();
+                    let item = (future, weight, place);
+                    let started = self.as_mut().start(launch.as_mut(), item, hint, cx.waker());
+                    if started.is_some() {
+                        return started;
                     }
                 } else {
                     self.as_mut().keep_waiting(item, weight, place, source.as_ref().get_ref());
@@ -362,7 +376,7 @@ where
     ) -> Option<I>
     where
         St: Stream<Item = I>,
-        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key, Alarm: Alarm<Schedule = D>>,
     {
         let paused = M::ADMITS && self.order.waiting() == NIL && launch.is_paused();
         if paused && !self.as_mut().admits(launch, cx, asked) {
@@ -388,14 +402,17 @@ where
 
     /// Starts a future that was just made: its first poll is now. Its output is handed out if nothing is before it.
     #[inline(always)]
-    fn start<St: Stream>(
+    fn start<St, M>(
         mut self: Pin<&mut Self>,
-        future: F,
-        weight: W,
-        place: O::Place,
+        launch: Pin<&mut M>,
+        (future, weight, place): (F, W, O::Place),
         source: &St,
         task: &Waker,
-    ) -> Option<F::Output> {
+    ) -> Option<F::Output>
+    where
+        St: Stream,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key, Alarm: Alarm<Schedule = D>>,
+    {
         let this = self.as_mut().project();
         let window = this.settings.window;
         let number = this.slots.reserve(|| plan(window, source.size_hint()));
@@ -404,9 +421,12 @@ where
         let place = guard.starts.take();
         mem::forget(guard);
         let Some(place) = place else { unreachable!("the place of what starts") };
-        let mut this = self.project();
+        let mut this = self.as_mut().project();
         match output {
-            None => this.order.taken(&mut this.slots, number, place, true),
+            None => {
+                this.order.taken(&mut this.slots, number, place, true);
+                self.set_deadline(number, launch);
+            }
             Some(output) if this.order.front() != NIL => {
                 this.slots.as_mut().keep(output);
                 this.order.taken(&mut this.slots, number, place, true);
@@ -418,19 +438,21 @@ where
     }
 
     /// Starts the first item that waits.
-    fn start_waiting<M>(mut self: Pin<&mut Self>, launch: Pin<&mut M>, task: &Waker)
+    fn start_waiting<M>(mut self: Pin<&mut Self>, mut launch: Pin<&mut M>, task: &Waker)
     where
-        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key, Alarm: Alarm<Schedule = D>>,
     {
         let number = self.order.waiting();
         let mut this = self.as_mut().project();
         this.order.started(&mut this.slots);
         let item = this.slots.begin(number);
         let guard = Settle { engine: self.as_mut(), number, starts: None };
-        let future = launch.launch(item);
+        let future = launch.as_mut().launch(item);
         mem::forget(guard);
         self.as_mut().project().slots.run(number, future);
-        self.poll_slot(number, task);
+        if !self.as_mut().poll_slot(number, task) {
+            self.set_deadline(number, launch);
+        }
     }
 
     /// Polls the future in a slot, if there is one, and says whether it finished.
@@ -440,6 +462,7 @@ where
         mem::forget(guard);
         if finished {
             let mut this = self.project();
+            this.schedule.remove(&mut this.slots, number);
             this.order.finished(&mut this.slots, number);
         }
         finished
@@ -452,7 +475,9 @@ where
         let finished = guard.engine.as_mut().project().slots.poll_out(number, task);
         mem::forget(guard);
         let (output, link) = finished?;
-        self.project().order.passed(number, link);
+        let mut this = self.project();
+        this.schedule.remove(&mut this.slots, number);
+        this.order.passed(number, link);
         Some(output)
     }
 
@@ -494,12 +519,13 @@ impl<E: Settles> Drop for Settle<'_, E> {
     }
 }
 
-impl<I, F, W, B, O> Settles for Engine<B, O>
+impl<I, F, W, B, O, D> Settles for Engine<B, O, D>
 where
     F: Future,
     W: Weight,
-    B: Bed<Entry = Entry<I, F, W, O::Note>>,
+    B: Bed<Entry = Entry<I, F, W, O::Note, D::Stamp>>,
     O: Policy,
+    D: Schedule,
 {
     type Place = O::Place;
 
@@ -511,7 +537,10 @@ where
                 this.order.taken(&mut this.slots, number, place, true);
                 this.order.finished(&mut this.slots, number);
             }
-        } else if this.slots.as_mut().settle(number) {
+            return;
+        }
+        this.schedule.remove(&mut this.slots, number);
+        if this.slots.as_mut().settle(number) {
             this.order.finished(&mut this.slots, number);
         } else {
             this.order.gone(&mut this.slots, number);

@@ -27,7 +27,7 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::launch::{Launch, Never, admit_as_inner};
+use super::launch::{Launch, Never, admit_as_inner, limit_as_inner};
 use super::order::{Links, List, NIL, Policy};
 use super::{FanOut, Order, Storage, sealed};
 
@@ -152,8 +152,10 @@ where
     type Future = M::Future;
     type Weight = M::Weight;
     type Key = K;
+    type Alarm = M::Alarm;
 
     admit_as_inner!(Item);
+    limit_as_inner!();
 
     #[inline]
     fn weight(self: Pin<&mut Self>, item: &Item) -> M::Weight {

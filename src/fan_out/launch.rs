@@ -6,6 +6,7 @@ use core::hash::Hash;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use super::schedule::{Alarm, Unlimited};
 use super::sealed::Sealed;
 use super::slots::Weight;
 
@@ -24,6 +25,10 @@ pub trait Launch<Item>: Sealed {
     /// What results are kept apart by.
     #[doc(hidden)]
     type Key: Hash + Eq;
+
+    /// What limits the time for which items run.
+    #[doc(hidden)]
+    type Alarm: Alarm;
 
     /// Whether an item has to be let in before it starts.
     #[doc(hidden)]
@@ -50,6 +55,14 @@ pub trait Launch<Item>: Sealed {
 
     #[doc(hidden)]
     fn launch(self: Pin<&mut Self>, item: Item) -> Self::Future;
+
+    /// What limits the time, if it is limited.
+    #[doc(hidden)]
+    fn alarm(self: Pin<&mut Self>) -> Option<Pin<&mut Self::Alarm>>;
+
+    /// The output of an item that ran for too long.
+    #[doc(hidden)]
+    fn overdue(alarm: &Self::Alarm) -> <Self::Future as Future>::Output;
 }
 
 /// Nobody is let in any more.
@@ -68,6 +81,7 @@ macro_rules! anyone_may_start {
     ($Item:ty) => {
         type Weight = ();
         type Key = ();
+        type Alarm = Unlimited;
 
         const ADMITS: bool = false;
 
@@ -89,6 +103,15 @@ macro_rules! anyone_may_start {
 
         #[inline]
         fn rest(self: Pin<&mut Self>) {}
+
+        #[inline]
+        fn alarm(self: Pin<&mut Self>) -> Option<Pin<&mut Unlimited>> {
+            None
+        }
+
+        fn overdue(alarm: &Unlimited) -> <Self::Future as Future>::Output {
+            match *alarm {}
+        }
     };
 }
 
@@ -114,6 +137,21 @@ macro_rules! admit_as_inner {
     };
 }
 pub(super) use admit_as_inner;
+
+/// The part of [`Launch`] that is about time, where that is the business of what is inside.
+macro_rules! limit_as_inner {
+    () => {
+        #[inline]
+        fn alarm(self: Pin<&mut Self>) -> Option<Pin<&mut M::Alarm>> {
+            self.project().inner.alarm()
+        }
+
+        fn overdue(alarm: &M::Alarm) -> <Self::Future as core::future::Future>::Output {
+            M::overdue(alarm)
+        }
+    };
+}
+pub(super) use limit_as_inner;
 
 // === impl Direct ===
 

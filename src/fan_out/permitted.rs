@@ -16,7 +16,7 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::launch::{Launch, Never};
+use super::launch::{Launch, Never, limit_as_inner};
 use super::storage::Room;
 use super::{FanOut, Order, Storage, sealed};
 use crate::TryAcquireError;
@@ -166,8 +166,11 @@ where
     type Future = Holding<M::Future, P>;
     type Weight = M::Weight;
     type Key = M::Key;
+    type Alarm = M::Alarm;
 
     const ADMITS: bool = true;
+
+    limit_as_inner!();
 
     #[inline]
     fn weight(self: Pin<&mut Self>, item: &Item) -> M::Weight {

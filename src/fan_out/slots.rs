@@ -18,6 +18,7 @@ use core::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 
 use super::order::{Links, NIL};
+use super::schedule::Stamps;
 
 pin_project! {
     /// What an item is at.
@@ -36,7 +37,7 @@ pin_project! {
 
 pin_project! {
     /// A slot, and what is written down about it.
-    pub struct Entry<I, F, W, N>
+    pub struct Entry<I, F, W, N, D>
     where
         F: Future,
     {
@@ -46,14 +47,16 @@ pin_project! {
         weight: W,
         // What the order notes.
         note: N,
+        // When the future has to be finished.
+        stamp: D,
         #[pin]
         slot: Slot<I, F>,
     }
 }
 
-impl<I, F: Future, W: Weight, N: Default> Entry<I, F, W, N> {
+impl<I, F: Future, W: Weight, N: Default, D: Default> Entry<I, F, W, N, D> {
     fn free() -> Self {
-        Self { link: NIL, weight: W::default(), note: N::default(), slot: Slot::Free }
+        Self { link: NIL, weight: W::default(), note: N::default(), stamp: D::default(), slot: Slot::Free }
     }
 }
 
@@ -191,12 +194,13 @@ impl<B> Slots<B> {
     }
 }
 
-impl<I, F, W, N, B> Slots<B>
+impl<I, F, W, N, D, B> Slots<B>
 where
     F: Future,
     W: Weight,
     N: Default,
-    B: Bed<Entry = Entry<I, F, W, N>>,
+    D: Default,
+    B: Bed<Entry = Entry<I, F, W, N, D>>,
 {
     /// What all that runs weighs.
     #[inline]
@@ -355,6 +359,20 @@ where
         })
     }
 
+    /// Drops the future in a slot, which runs, and leaves `output` there as if that were its own.
+    ///
+    /// A panic of the drop needs a [`settle`](Self::settle).
+    #[cold]
+    pub fn cut_short(self: Pin<&mut Self>, number: u32, output: F::Output) {
+        let this = self.project();
+        let entry = this.bed.get_pin(number).project();
+        entry.slot.project_replace(Slot::Done { output });
+        *this.running -= 1;
+        if W::WEIGHED {
+            *this.load -= entry.weight.get();
+        }
+    }
+
     /// Counts a slot anew whose future panicked, and says whether its output is there all the same.
     ///
     /// If not, the slot is empty, and is to be [`release`](Self::release)d.
@@ -452,10 +470,10 @@ fn poll_out<I, F: Future>(mut slot: Pin<&mut Slot<I, F>>, waker: &Waker) -> Opti
     keep.output.take()
 }
 
-impl<I, F, W, N, B> Links for Pin<&mut Slots<B>>
+impl<I, F, W, N, D, B> Links for Pin<&mut Slots<B>>
 where
     F: Future,
-    B: Bed<Entry = Entry<I, F, W, N>>,
+    B: Bed<Entry = Entry<I, F, W, N, D>>,
 {
     type Note = N;
 
@@ -477,5 +495,23 @@ where
     #[inline]
     fn set_next(&mut self, slot: u32, next: u32) {
         *self.as_mut().project().bed.get_pin(slot).project().link = next;
+    }
+}
+
+impl<I, F, W, N, D, B> Stamps for Pin<&mut Slots<B>>
+where
+    F: Future,
+    B: Bed<Entry = Entry<I, F, W, N, D>>,
+{
+    type Stamp = D;
+
+    #[inline]
+    fn stamp<R>(&self, slot: u32, f: impl FnOnce(&D) -> R) -> R {
+        f(&self.bed.get(slot).stamp)
+    }
+
+    #[inline]
+    fn stamp_mut<R>(&mut self, slot: u32, f: impl FnOnce(&mut D) -> R) -> R {
+        f(self.as_mut().project().bed.get_pin(slot).project().stamp)
     }
 }

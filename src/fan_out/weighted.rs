@@ -7,7 +7,7 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::launch::{Launch, Never, admit_as_inner};
+use super::launch::{Launch, Never, admit_as_inner, limit_as_inner};
 use super::{FanOut, Order, Storage, sealed};
 
 pin_project! {
@@ -77,8 +77,10 @@ where
     type Future = M::Future;
     type Weight = usize;
     type Key = M::Key;
+    type Alarm = M::Alarm;
 
     admit_as_inner!(Item);
+    limit_as_inner!();
 
     #[inline]
     fn weight(self: Pin<&mut Self>, item: &Item) -> usize {

@@ -15,6 +15,9 @@
 //! * **S5** That a semaphore is closed is learnt by a queued waiter from its own outcome only, never from the word: from
 //!   the word it could leave while it is still linked.
 //!
+//! * **S6** Where the lock is cheap ([`RawLock::CHEAP`]) the word is read and changed with the lock held and not otherwise,
+//!   and the queue itself says whether somebody waits. S1 and S2 are for the others; see [`brief`](super::brief).
+//!
 //! # Memory ordering
 //!
 //! Every successful take, give and hand-over is one read-modify-write of the word with `AcqRel`, so they all lie in one
@@ -40,10 +43,10 @@ pub(super) const GRANTED: Outcome = Outcome::new(0);
 pub(super) const CLOSED: Outcome = Outcome::new(1);
 
 pub(crate) struct Engine<L> {
-    word: AtomicUsize,
+    pub(super) word: AtomicUsize,
     /// Permits that exist, as a signed number (S3).
     total: AtomicUsize,
-    queue: Queue<Demand, L>,
+    pub(super) queue: Queue<Demand, L>,
 }
 
 impl<L: RawLock> Engine<L> {
@@ -62,6 +65,9 @@ impl<L: RawLock> Engine<L> {
     /// A look at the word, for numbers that may be old as soon as they are there.
     #[inline]
     pub(super) fn word(&self) -> Word {
+        if L::CHEAP {
+            return self.brief_word();
+        }
         // ORDERING: Acquire pairs with the AcqRel of `update` and `give`, so that one who sees "closed" or a count also
         // sees what happened before.
         Word::from_bits(self.word.load(Ordering::Acquire))
@@ -71,6 +77,12 @@ impl<L: RawLock> Engine<L> {
         self.queue.with(|list| list.len())
     }
 
+    /// As [`update`](Self::update), where the lock is not held.
+    #[inline(always)]
+    fn update_unlocked(&self, change: impl FnMut(Word) -> Option<Word>) -> Result<Word, Word> {
+        if L::CHEAP { self.brief_update(change) } else { self.update(change) }
+    }
+
     /// Changes the word until `change` says no; hands out the word that was replaced, or the one it refused.
     #[inline(always)]
     fn update(&self, mut change: impl FnMut(Word) -> Option<Word>) -> Result<Word, Word> {
@@ -78,8 +90,8 @@ impl<L: RawLock> Engine<L> {
         let mut current = Word::from_bits(peek(&self.word));
         loop {
             let Some(new) = change(current) else { return Err(current) };
-            if L::EXCLUSIVE {
-                // ORDERING: Relaxed. One thread, no interrupt.
+            if L::EXCLUSIVE || L::CHEAP {
+                // ORDERING: Relaxed. One thread and no interrupt, or the lock is held, as it is by whoever looks (S6).
                 self.word.store(new.bits(), Ordering::Relaxed);
                 return Ok(current);
             }
@@ -101,7 +113,7 @@ impl<L: RawLock> Engine<L> {
     /// The usual case: nobody waits, and all that is asked for is there.
     #[inline(always)]
     fn take_all(&self, demand: Demand) -> Option<usize> {
-        self.update(|word| word.take(demand.max())).ok().map(|_| demand.max())
+        self.update_unlocked(|word| word.take(demand.max())).ok().map(|_| demand.max())
     }
 
     /// All cases.
@@ -111,7 +123,7 @@ impl<L: RawLock> Engine<L> {
             return if self.word().is_closed() { Err(TryAcquireError::Closed) } else { Ok(0) };
         }
         let mut taken = 0;
-        let before = self.update(|word| {
+        let before = self.update_unlocked(|word| {
             let free_to_take = !word.is_closed() && (!word.has_waiters() || demand.is_barging());
             taken = demand.fit(word.available()).filter(|_| free_to_take)?;
             Some(word.minus(taken))
@@ -135,6 +147,9 @@ impl<L: RawLock> Engine<L> {
 
     /// Decides about a newcomer with the lock held.
     fn admit(&self, list: &mut List<'_, Demand>, demand: &mut Demand, rank: u8) -> Admission {
+        if L::CHEAP {
+            return self.brief_admit(list, demand, rank);
+        }
         let first = list.front_rank().is_none_or(|front| rank > front) || demand.is_barging();
         let mut admission = Admission::Queue;
         let mut taken = 0;
@@ -162,6 +177,9 @@ impl<L: RawLock> Engine<L> {
     /// Gives permits back that were lent.
     #[inline]
     pub(super) fn give(&self, permits: usize) {
+        if L::CHEAP {
+            return self.brief_serve(permits);
+        }
         if permits == 0 {
             return;
         }
@@ -300,7 +318,7 @@ impl<L: RawLock> Engine<L> {
 
     pub(super) fn forget_free(&self, permits: usize) -> usize {
         let mut taken = 0;
-        let changed = self.update(|word| {
+        let changed = self.update_unlocked(|word| {
             taken = word.available().min(permits);
             (taken > 0).then(|| word.minus(taken))
         });
@@ -315,7 +333,7 @@ impl<L: RawLock> Engine<L> {
     pub(super) fn reduce(&self, permits: usize) {
         assert!(permits <= MAX, "the debt would exceed `Semaphore::MAX_PERMITS`");
         self.change_total(-(permits as isize));
-        let _ = self.update(|word| Some(word.minus(permits)));
+        let _ = self.update_unlocked(|word| Some(word.minus(permits)));
     }
 
     #[track_caller]
@@ -334,7 +352,7 @@ impl<L: RawLock> Engine<L> {
             0 => {}
             more @ 1.. => self.give(more as usize),
             less => {
-                let _ = self.update(|word| Some(word.minus(less.unsigned_abs())));
+                let _ = self.update_unlocked(|word| Some(word.minus(less.unsigned_abs())));
             }
         }
     }
@@ -356,6 +374,9 @@ impl<L: RawLock> Waitable for Engine<L> {
 
     #[inline]
     fn left(&self, list: &mut List<'_, Demand>) -> bool {
+        if L::CHEAP {
+            return true;
+        }
         // The flag says that somebody waits (S1), and permits that are there may be enough for who is first now (S4).
         let Some(next) = list.front() else {
             let _ = self.update(|word| Some(word.with_waiters(false)));
@@ -366,7 +387,7 @@ impl<L: RawLock> Waitable for Engine<L> {
     }
 
     fn serve_on(&self) {
-        self.serve_many(0);
+        if L::CHEAP { self.brief_serve(0) } else { self.serve_many(0) }
     }
 
     fn unclaimed(&self, outcome: Outcome, entry: Demand) {
@@ -380,8 +401,11 @@ impl<H: Deref<Target = Engine<L>>, L: RawLock> Waiting<H, Engine<L>> {
     /// Takes the permits, or a place in the queue.
     #[inline(always)]
     pub(super) fn poll_acquire(mut self: Pin<&mut Self>, waker: &Waker) -> Poll<Result<usize, Closed>> {
-        if let (Some(demand), Some(engine)) = (self.idle_entry(), self.handle()) {
-            if let Some(taken) = engine.take_all(demand) {
+        if L::CHEAP {
+            return self.poll_queue(waker);
+        }
+        if let Some(demand) = self.idle_entry() {
+            if let Some(taken) = self.handle().take_all(demand) {
                 self.as_mut().skip();
                 return Poll::Ready(Ok(taken));
             }
@@ -398,8 +422,8 @@ impl<H: Deref<Target = Engine<L>>, L: RawLock> Waiting<H, Engine<L>> {
     fn poll_queue(mut self: Pin<&mut Self>, waker: &Waker) -> Poll<Result<usize, Closed>> {
         assert!(!self.is_done(), "an acquire future was polled after it had completed");
         // Others learn the same with the lock held, where they have to go anyway.
-        if let (Some(demand), Some(engine)) = (self.idle_entry().filter(|demand| demand.is_special()), self.handle()) {
-            match engine.try_take_any(demand) {
+        if let Some(demand) = self.idle_entry().filter(|demand| demand.is_special() && !L::CHEAP) {
+            match self.handle().try_take_any(demand) {
                 Err(TryAcquireError::NoPermits) => {}
                 taken => {
                     self.as_mut().skip();

@@ -1,13 +1,18 @@
 //! Models of the semaphore: run as they are with real threads, and under loom through every schedule.
 //!
-//! The batch holds two wakers here, so three waiters reach the second round.
+//! The batch holds two wakers here, so three waiters reach the second round. The parent module names the lock: the models
+//! are run once with one that is worth going around, and once with a cheap one.
 
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
-use super::{Closed, Permit, Semaphore, TryAcquireError};
+use super::Lock;
+use crate::semaphore::{Closed, TryAcquireError};
 use crate::sync::UnsafeCell;
 use crate::sync::model::{Arc, block_on, check, thread};
+
+type Semaphore = crate::Semaphore<Lock>;
+type Permit<'a> = crate::Permit<'a, Lock>;
 
 /// Polls once with a waker that does nothing; the future is dropped afterwards, whatever came of it.
 fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
@@ -34,7 +39,7 @@ unsafe impl Sync for Guarded {}
 
 impl Guarded {
     fn new(permits: usize) -> Arc<Self> {
-        Arc::new(Self { semaphore: Semaphore::new(permits), visits: UnsafeCell::new(0) })
+        Arc::new(Self { semaphore: Semaphore::with_lock(permits), visits: UnsafeCell::new(0) })
     }
 
     fn visit(&self, _permit: &Permit<'_>) {
@@ -104,7 +109,7 @@ fn model_barging_and_trying_see_what_the_last_holder_wrote() {
 #[test]
 fn model_weighted_requests_conserve_permits() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(3));
+        let semaphore = Arc::new(Semaphore::with_lock(3));
         let other = spawn(&semaphore, |semaphore| drop(acquire(semaphore, 2).unwrap()));
         drop(acquire(&semaphore, 3).unwrap());
         other.join().unwrap();
@@ -116,7 +121,7 @@ fn model_weighted_requests_conserve_permits() {
 #[test]
 fn model_two_releases_serve_two_waiters() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(0));
+        let semaphore = Arc::new(Semaphore::with_lock(0));
         let one = spawn(&semaphore, |semaphore| acquire(semaphore, 1).unwrap().forget());
         let two = spawn(&semaphore, |semaphore| acquire(semaphore, 1).unwrap().forget());
         semaphore.add_permits(1);
@@ -130,7 +135,7 @@ fn model_two_releases_serve_two_waiters() {
 #[test]
 fn model_three_waiters_take_two_rounds() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(0));
+        let semaphore = Arc::new(Semaphore::with_lock(0));
         let mut first = pin!(semaphore.acquire());
         let mut second = pin!(semaphore.acquire());
         first.as_mut().enroll();
@@ -147,7 +152,7 @@ fn model_three_waiters_take_two_rounds() {
 #[test]
 fn model_cancel_races_release() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let permit = acquire(&semaphore, 1).unwrap();
         let other = spawn(&semaphore, |semaphore| drop(poll_once(semaphore.acquire())));
         drop(permit);
@@ -161,7 +166,7 @@ fn model_cancel_races_release() {
 #[test]
 fn model_cancel_races_the_grant_while_another_waits() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let permit = acquire(&semaphore, 1).unwrap();
         let cancelled = spawn(&semaphore, |semaphore| drop(poll_once(semaphore.acquire())));
         let waits = spawn(&semaphore, |semaphore| drop(acquire(semaphore, 1).unwrap()));
@@ -175,7 +180,7 @@ fn model_cancel_races_the_grant_while_another_waits() {
 #[test]
 fn model_a_large_request_cancelled_at_the_front_lets_the_next_one_in() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let mut large = alloc::boxed::Box::pin(semaphore.acquire_many(3));
         large.as_mut().enroll();
         let small = spawn(&semaphore, |semaphore| drop(acquire(semaphore, 1).unwrap()));
@@ -188,7 +193,7 @@ fn model_a_large_request_cancelled_at_the_front_lets_the_next_one_in() {
 #[test]
 fn model_close_races_a_waiter_and_a_release() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let permit = acquire(&semaphore, 1).unwrap();
         let waits = spawn(&semaphore, |semaphore| drop(acquire(semaphore, 1)));
         let closes = spawn(&semaphore, Semaphore::close);
@@ -204,7 +209,7 @@ fn model_close_races_a_waiter_and_a_release() {
 #[test]
 fn model_close_races_cancel() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(0));
+        let semaphore = Arc::new(Semaphore::with_lock(0));
         let closes = spawn(&semaphore, Semaphore::close);
         drop(poll_once(semaphore.acquire()));
         closes.join().unwrap();
@@ -216,7 +221,7 @@ fn model_close_races_cancel() {
 #[test]
 fn model_close_resolves_more_waiters_than_one_round_holds() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(0));
+        let semaphore = Arc::new(Semaphore::with_lock(0));
         let mut first = pin!(semaphore.acquire());
         let mut second = pin!(semaphore.acquire());
         first.as_mut().enroll();
@@ -232,7 +237,7 @@ fn model_close_resolves_more_waiters_than_one_round_holds() {
 #[test]
 fn model_add_races_close() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(0));
+        let semaphore = Arc::new(Semaphore::with_lock(0));
         let waits = spawn(&semaphore, |semaphore| drop(acquire(semaphore, 1)));
         let closes = spawn(&semaphore, Semaphore::close);
         semaphore.add_permits(1);
@@ -246,7 +251,7 @@ fn model_add_races_close() {
 #[test]
 fn model_reducing_below_zero_races_release_and_acquire() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(2));
+        let semaphore = Arc::new(Semaphore::with_lock(2));
         let both = acquire(&semaphore, 2).unwrap();
         let reduces = spawn(&semaphore, |semaphore| semaphore.reduce_permits(1));
         let waits = spawn(&semaphore, |semaphore| drop(acquire(semaphore, 1).unwrap()));
@@ -260,7 +265,7 @@ fn model_reducing_below_zero_races_release_and_acquire() {
 #[test]
 fn model_limits_set_by_two_at_once_end_with_one_of_them() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let permit = acquire(&semaphore, 1).unwrap();
         let other = spawn(&semaphore, |semaphore| semaphore.set_limit(3));
         semaphore.set_limit(2);
@@ -273,7 +278,7 @@ fn model_limits_set_by_two_at_once_end_with_one_of_them() {
 #[test]
 fn model_raising_the_limit_serves_a_waiter() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(0));
+        let semaphore = Arc::new(Semaphore::with_lock(0));
         let waits = spawn(&semaphore, |semaphore| drop(acquire(semaphore, 2).unwrap()));
         semaphore.set_limit(2);
         waits.join().unwrap();
@@ -284,7 +289,7 @@ fn model_raising_the_limit_serves_a_waiter() {
 #[test]
 fn model_a_range_takes_all_that_is_there_and_gives_it_back() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(0));
+        let semaphore = Arc::new(Semaphore::with_lock(0));
         let waits = spawn(&semaphore, |semaphore| {
             let some = block_on(semaphore.acquire_up_to(1..=3)).unwrap();
             assert!((1..=2).contains(&some.permits()));
@@ -299,7 +304,7 @@ fn model_a_range_takes_all_that_is_there_and_gives_it_back() {
 #[test]
 fn model_barging_takes_permits_and_strands_nobody() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let permit = acquire(&semaphore, 1).unwrap();
         let waits = spawn(&semaphore, |semaphore| drop(acquire(semaphore, 1).unwrap()));
         let barges = spawn(&semaphore, |semaphore| drop(semaphore.try_acquire_barging()));
@@ -313,7 +318,7 @@ fn model_barging_takes_permits_and_strands_nobody() {
 #[test]
 fn model_an_enrolled_waiter_is_served_before_it_is_polled() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let permit = acquire(&semaphore, 1).unwrap();
         let mut enrolled = alloc::boxed::Box::pin(semaphore.acquire());
         enrolled.as_mut().enroll();
@@ -328,7 +333,7 @@ fn model_an_enrolled_waiter_is_served_before_it_is_polled() {
 #[test]
 fn model_a_waker_replaced_while_the_grant_comes_is_not_lost() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(0));
+        let semaphore = Arc::new(Semaphore::with_lock(0));
         let adds = spawn(&semaphore, |semaphore| semaphore.add_permits(1));
         let mut acquire = alloc::boxed::Box::pin(semaphore.acquire());
         // The first waker leads nowhere; only the second, that of `block_on`, can end the wait.
@@ -345,7 +350,7 @@ fn model_a_waker_replaced_while_the_grant_comes_is_not_lost() {
 #[test]
 fn model_forgetting_free_permits_races_a_waiter() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let takes = spawn(&semaphore, |semaphore| drop(semaphore.try_acquire()));
         let forgotten = semaphore.forget_permits(1);
         takes.join().unwrap();
@@ -356,7 +361,7 @@ fn model_forgetting_free_permits_races_a_waiter() {
 #[test]
 fn model_a_grant_before_the_close_stays_a_grant() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let permit = acquire(&semaphore, 1).unwrap();
         let mut enrolled = alloc::boxed::Box::pin(semaphore.acquire());
         enrolled.as_mut().enroll();
@@ -371,7 +376,7 @@ fn model_a_grant_before_the_close_stays_a_grant() {
 #[test]
 fn model_nobody_overtakes_the_queue() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let mut large = alloc::boxed::Box::pin(semaphore.acquire_many(2));
         large.as_mut().enroll();
         let newcomer = spawn(&semaphore, |semaphore| {
@@ -388,7 +393,7 @@ fn model_nobody_overtakes_the_queue() {
 #[test]
 fn model_the_last_waiter_to_leave_takes_the_flag_along() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let mut large = alloc::boxed::Box::pin(semaphore.acquire_many(3));
         large.as_mut().enroll();
         let other = spawn(&semaphore, |semaphore| drop(semaphore.try_acquire_barging()));
@@ -402,7 +407,7 @@ fn model_the_last_waiter_to_leave_takes_the_flag_along() {
 #[test]
 fn model_the_last_waiter_to_be_served_takes_the_flag_along() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         acquire(&semaphore, 1).unwrap().forget();
         let mut next = alloc::boxed::Box::pin(semaphore.acquire());
         next.as_mut().enroll();
@@ -418,7 +423,7 @@ fn model_the_last_waiter_to_be_served_takes_the_flag_along() {
 #[test]
 fn model_a_release_pays_the_debt_before_it_serves() {
     check(3, || {
-        let semaphore = Arc::new(Semaphore::new(1));
+        let semaphore = Arc::new(Semaphore::with_lock(1));
         let permit = acquire(&semaphore, 1).unwrap();
         semaphore.reduce_permits(1);
         let mut next = alloc::boxed::Box::pin(semaphore.acquire());

@@ -36,7 +36,8 @@ pin_project! {
     }
 }
 
-struct Owned<L: RawLock>(Arc<Semaphore<L>>);
+/// `None` once the permit has it.
+struct Owned<L: RawLock>(Option<Arc<Semaphore<L>>>);
 
 impl<L: RawLock> Semaphore<L> {
     /// Waits for one permit that keeps the semaphore alive.
@@ -210,7 +211,7 @@ impl<L: RawLock> fmt::Debug for OwnedPermit<L> {
 
 impl<L: RawLock> AcquireOwned<L> {
     fn new(semaphore: Arc<Semaphore<L>>, demand: Demand) -> Self {
-        Self { wait: Waiting::new(Owned(semaphore), demand, 0) }
+        Self { wait: Waiting::new(Owned(Some(semaphore)), demand, 0) }
     }
 
     /// Lets this request overtake, as [`Acquire::barging`](super::Acquire::barging).
@@ -239,7 +240,7 @@ impl<L: RawLock> AcquireOwned<L> {
     /// If `n` exceeds [`Semaphore::MAX_PERMITS`].
     #[track_caller]
     pub fn reset(self: Pin<&mut Self>, semaphore: Arc<Semaphore<L>>, n: usize) {
-        self.project().wait.restart(Some(Owned(semaphore)), checked(n));
+        self.project().wait.restart(Some(Owned(Some(semaphore))), checked(n));
     }
 }
 
@@ -250,7 +251,7 @@ impl<L: RawLock> Future for AcquireOwned<L> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut wait = self.project().wait;
         let taken = core::task::ready!(wait.as_mut().poll_acquire(cx.waker()));
-        let semaphore = wait.take_handle().expect("the handle stays until the first outcome").0;
+        let semaphore = wait.handle_mut().0.take().expect("the semaphore stays until the first outcome");
         Poll::Ready(taken.map(|permits| OwnedPermit { semaphore, permits }))
     }
 }
@@ -272,6 +273,6 @@ impl<L: RawLock> Deref for Owned<L> {
 
     #[inline]
     fn deref(&self) -> &Engine<L> {
-        &self.0.engine
+        &self.0.as_ref().expect("the semaphore of a wait that is not over").engine
     }
 }

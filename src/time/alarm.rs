@@ -31,8 +31,9 @@ pin_project! {
 }
 
 pin_project! {
+    /// An instant and the sleep until then, without the timer.
     #[project = StageProj]
-    enum Stage<T>
+    pub(crate) enum Stage<T>
     where
         T: Timer,
     {
@@ -124,14 +125,7 @@ impl<T: Timer> Alarm<T> {
 
     pub(super) fn reset(self: Pin<&mut Self>, new: T::Instant) {
         let mut this = self.project();
-        match this.stage.as_mut().project() {
-            StageProj::Over => {}
-            StageProj::Armed { at, sleep } => {
-                *at = new;
-                this.timer.reset(sleep, new);
-            }
-            StageProj::After { .. } | StageProj::At { .. } | StageProj::Never => this.stage.set(Stage::At { at: new }),
-        }
+        this.stage.as_mut().reset(this.timer, new);
     }
 
     pub(super) fn extend(self: Pin<&mut Self>, by: Duration) {
@@ -195,8 +189,21 @@ impl<T: Timer> Stage<T> {
         }
     }
 
-    /// Sleeps until `at`. Ready means that the clock says so, not only the timer.
-    fn poll_sleep(
+    /// Puts the instant at `new`. A sleep that is under way, or over, is moved in place.
+    pub(crate) fn reset(mut self: Pin<&mut Self>, timer: &T, new: T::Instant) {
+        match self.as_mut().project() {
+            StageProj::Over => {}
+            StageProj::Armed { at, sleep } => {
+                *at = new;
+                timer.reset(sleep, new);
+            }
+            StageProj::After { .. } | StageProj::At { .. } | StageProj::Never => self.set(Self::At { at: new }),
+        }
+    }
+
+    /// Sleeps until `at`; a sleep that is under way for an earlier instant is moved there when it is over. Ready means that
+    /// the clock says so, not only the timer, and that the sleep needs a [`reset`](Self::reset) before it is polled again.
+    pub(crate) fn poll_sleep(
         mut self: Pin<&mut Self>,
         timer: &T,
         at: T::Instant,

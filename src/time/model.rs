@@ -11,10 +11,13 @@ use alloc::task::Wake;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::queue::{QueueSleep, TimerQueue};
-use super::{Clock, DeadlineExt, Elapsed, FnTimer};
+use super::Lock;
 use crate::sync::Ordering;
 use crate::sync::model::{Arc, block_on, check, thread};
+use crate::time::{Clock, DeadlineExt, Elapsed, FnTimer};
+
+type TimerQueue = crate::time::TimerQueue<Lock>;
+type QueueSleep<'q> = crate::time::QueueSleep<'q, Lock>;
 
 fn poll_once(sleep: Pin<&mut QueueSleep<'_>>) -> Poll<()> {
     sleep.poll(&mut Context::from_waker(Waker::noop()))
@@ -49,7 +52,7 @@ impl Count {
 #[test]
 fn model_a_sleep_that_begins_as_its_time_comes_ends() {
     check(3, || {
-        let queue = Arc::new(TimerQueue::new());
+        let queue = Arc::new(TimerQueue::with_lock());
         let sleeper = spawn(&queue, |queue| block_on(queue.sleep_until(10)));
         assert!(matches!(queue.advance(10), None | Some(10)));
         sleeper.join().unwrap();
@@ -61,7 +64,7 @@ fn model_a_sleep_that_begins_as_its_time_comes_ends() {
 #[test]
 fn model_sleeps_that_end_together_are_woken_over_several_rounds() {
     check(2, || {
-        let queue = Arc::new(TimerQueue::new());
+        let queue = Arc::new(TimerQueue::with_lock());
         let sleeper = spawn(&queue, |queue| {
             let (a, b, c) = (queue.sleep_until(3), queue.sleep_until(1), queue.sleep_until(2));
             let (mut a, mut b, mut c) = (pin!(a), pin!(b), pin!(c));
@@ -108,7 +111,7 @@ fn end(name: u64) -> u64 {
 
 /// Begins with sleeps in this order, drops two, and sees the others end in turn.
 fn two_leave(order: [u64; 4], asks: bool, leave: [u64; 2]) {
-    let queue = TimerQueue::new();
+    let queue = TimerQueue::with_lock();
     let log = Shared::default();
     let mut sleeps: Vec<_> = order
         .iter()
@@ -147,7 +150,7 @@ fn model_sleeps_end_in_turn_whoever_leaves() {
 #[test]
 fn model_sleeps_come_and_go_while_the_driver_looks_for_the_first() {
     check(2, || {
-        let queue = Arc::new(TimerQueue::new());
+        let queue = Arc::new(TimerQueue::with_lock());
         let (count, waker) = Count::new();
         let mut cx = Context::from_waker(&waker);
         let (mut late, mut soon) = (pin!(queue.sleep_until(9)), pin!(queue.sleep_until(3)));
@@ -171,7 +174,7 @@ fn model_sleeps_come_and_go_while_the_driver_looks_for_the_first() {
 #[test]
 fn model_a_sleep_dropped_as_it_ends_leaves_the_others() {
     check(3, || {
-        let queue = Arc::new(TimerQueue::new());
+        let queue = Arc::new(TimerQueue::with_lock());
         let quitter = spawn(&queue, |queue| {
             let mut sleep = pin!(queue.sleep_until(5));
             let _ = poll_once(sleep.as_mut());
@@ -187,7 +190,7 @@ fn model_a_sleep_dropped_as_it_ends_leaves_the_others() {
 #[test]
 fn model_a_sleep_that_is_moved_as_it_ends_ends_at_its_new_time() {
     check(3, || {
-        let queue = Arc::new(TimerQueue::new());
+        let queue = Arc::new(TimerQueue::with_lock());
         let sleeper = spawn(&queue, |queue| {
             let mut sleep = pin!(queue.sleep_until(1));
             let _ = poll_once(sleep.as_mut());
@@ -205,7 +208,7 @@ fn model_a_sleep_that_is_moved_as_it_ends_ends_at_its_new_time() {
 #[test]
 fn model_a_sleep_moved_to_a_past_time_wakes_its_task() {
     check(3, || {
-        let queue = Arc::new(TimerQueue::new());
+        let queue = Arc::new(TimerQueue::with_lock());
         let (count, waker) = Count::new();
         let driver = spawn(&queue, |queue| {
             queue.advance(2);
@@ -222,7 +225,7 @@ fn model_a_sleep_moved_to_a_past_time_wakes_its_task() {
 #[test]
 fn model_a_sleep_moved_as_it_ends_wakes_its_task_once() {
     check(3, || {
-        let queue = Arc::new(TimerQueue::new());
+        let queue = Arc::new(TimerQueue::with_lock());
         let (count, waker) = Count::new();
         let driver = spawn(&queue, |queue| {
             queue.advance(9);
@@ -241,7 +244,7 @@ fn model_a_sleep_moved_as_it_ends_wakes_its_task_once() {
 #[test]
 fn model_time_and_order_hold_whatever_the_driver_says() {
     check(2, || {
-        let queue = Arc::new(TimerQueue::new());
+        let queue = Arc::new(TimerQueue::with_lock());
         let driver = spawn(&queue, |queue| {
             queue.advance(4);
             queue.advance(3);
@@ -258,7 +261,7 @@ fn model_time_and_order_hold_whatever_the_driver_says() {
 #[test]
 fn model_the_newest_waker_is_woken() {
     check(3, || {
-        let queue = Arc::new(TimerQueue::new());
+        let queue = Arc::new(TimerQueue::with_lock());
         let driver = spawn(&queue, |queue| {
             queue.advance(4);
         });
@@ -284,7 +287,7 @@ fn model_no_earlier_end_goes_unheard() {
 
     // What a tickless driver does: advance, then stay away until what that returned, unless it hears of less.
     check(3, || {
-        let queue = Arc::new(TimerQueue::new().on_earlier(|at| HEARD.set(at)));
+        let queue = Arc::new(TimerQueue::with_lock().on_earlier(|at| HEARD.set(at)));
         let mut before = pin!(queue.sleep_until(10));
         assert!(poll_once(before.as_mut()).is_pending());
         assert_eq!(HEARD.replace(u64::MAX), 10);
@@ -303,7 +306,7 @@ fn model_no_earlier_end_goes_unheard() {
 #[test]
 fn model_a_deadline_wakes_its_task() {
     check(2, || {
-        let queue = Arc::new(TimerQueue::new());
+        let queue = Arc::new(TimerQueue::with_lock());
         let sleeper = spawn(&queue, |queue| {
             let limited = core::future::pending::<()>().deadline(queue, 7);
             assert_eq!(block_on(limited), Err(Elapsed));
@@ -318,7 +321,7 @@ fn model_a_deadline_wakes_its_task() {
 #[test]
 fn model_a_deadline_goes_by_the_clock_and_not_by_its_timer() {
     check(1, || {
-        let queue = TimerQueue::new();
+        let queue = TimerQueue::with_lock();
         // One that never ends, one that ends at once, and one that is right from the second time on.
         let late = FnTimer(&queue, |_| core::future::pending::<()>());
         let early = FnTimer(&queue, |_| core::future::ready(()));
@@ -349,7 +352,7 @@ fn model_a_deadline_goes_by_the_clock_and_not_by_its_timer() {
 #[test]
 fn model_a_value_in_time_wins_and_leaves_no_sleep_behind() {
     check(1, || {
-        let queue = TimerQueue::new();
+        let queue = TimerQueue::with_lock();
         let ready = core::cell::Cell::new(false);
         let value = core::future::poll_fn(|_| if ready.get() { Poll::Ready(()) } else { Poll::Pending });
         let mut limited = pin!(value.deadline(&queue, 5));

@@ -20,7 +20,7 @@ use pin_project_lite::pin_project;
 
 use super::{Clock, Timer};
 use crate::sync::{DefaultLock, RawLock, const_fn, if_default_lock};
-use crate::wait::batch::wake_rounds;
+use crate::wait::batch::{wake_each, wake_rounds};
 use crate::wait::forest::Forest;
 use crate::wait::queue::{List, Outcome, Queue};
 use crate::wait::waiting::{Admission, Waitable, Waiting};
@@ -206,6 +206,20 @@ impl<L: RawLock> TimerQueue<L> {
     /// If a waker panics, after all others were woken.
     pub fn advance(&self, now: u64) -> Option<u64> {
         let mut next = None;
+        if L::CHEAP {
+            // One by one, which is less code.
+            wake_each(|| {
+                self.settled(|list| {
+                    list.state.now = list.state.now.max(now.min(NEVER - 1));
+                    let Some(at) = list.front().filter(|at| *at <= list.state.now) else {
+                        next = tell_front(list);
+                        return None;
+                    };
+                    Some(list.take_front(at, FIRED))
+                })
+            });
+            return next;
+        }
         let mut woken = false;
         wake_rounds(|batch| {
             self.queue.with(|list| {
@@ -250,7 +264,8 @@ impl<L: RawLock> TimerQueue<L> {
     }
 
     /// Runs `f` on the queue once its front is known.
-    fn settled<R>(&self, f: impl Fn(&mut Sleepers<'_>) -> R) -> R {
+    #[inline]
+    fn settled<R>(&self, mut f: impl FnMut(&mut Sleepers<'_>) -> R) -> R {
         loop {
             let done = self.queue.with(|list| list.settle(&mut { PAIRS }, Self::overtakes).then(|| f(list)));
             if let Some(done) = done {
@@ -279,10 +294,9 @@ impl<L: RawLock> TimerQueue<L> {
     }
 
     fn ticks(&self, duration: Duration) -> Option<u64> {
-        let rate = u64::from(self.rate.get());
-        // Below 10^9 times 2^32, so it fits; and no 128-bit division, which small targets pay dearly for.
-        let part = (u64::from(duration.subsec_nanos()) * rate).div_ceil(1_000_000_000);
-        duration.as_secs().checked_mul(rate)?.checked_add(part)
+        let rate = self.rate.get();
+        let part = part_of(rate, duration.subsec_nanos());
+        duration.as_secs().checked_mul(u64::from(rate))?.checked_add(u64::from(part))
     }
 }
 
@@ -431,8 +445,35 @@ impl<L: RawLock> fmt::Debug for QueueSleep<'_, L> {
 
 impl<'q, L: RawLock> Waiting<&'q TimerQueue<L>, TimerQueue<L>> {
     fn queue(&self) -> &'q TimerQueue<L> {
-        self.handle().copied().expect("the handle of a sleep is never taken")
+        self.handle()
     }
+}
+
+const SECOND: u32 = 1_000_000_000;
+
+/// `whole` times `nanos` / 10^9, rounded up; `nanos` is below 10^9.
+fn part_of(whole: u32, nanos: u32) -> u32 {
+    if usize::BITS < 64 { part_bit_by_bit(whole, nanos) } else { part_at_once(whole, nanos) }
+}
+
+fn part_at_once(whole: u32, nanos: u32) -> u32 {
+    // Below 2^32 times 10^9, so the product fits.
+    (u64::from(whole) * u64::from(nanos)).div_ceil(u64::from(SECOND)) as u32
+}
+
+/// Long division. Where words are short, a division of 64 bits is ten times this code.
+fn part_bit_by_bit(whole: u32, nanos: u32) -> u32 {
+    let (mut part, mut rest) = (0, 0);
+    for bit in (0..u32::BITS).rev() {
+        // Less than three seconds, which fits.
+        rest = 2 * rest + if whole >> bit & 1 == 1 { nanos } else { 0 };
+        part *= 2;
+        while rest >= SECOND {
+            rest -= SECOND;
+            part += 1;
+        }
+    }
+    part + u32::from(rest > 0)
 }
 
 // === impl Sleepers ===
@@ -442,4 +483,20 @@ fn tell_front(list: &mut Sleepers<'_>) -> Option<u64> {
     let front = list.front();
     list.state.told = front.unwrap_or(NEVER);
     front
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{part_at_once, part_bit_by_bit};
+
+    #[test]
+    fn a_part_of_a_second_is_rounded_up() {
+        for whole in [1, 2, 3, 7, 999, 1000, 32_768, 1_000_000, 80_000_000, 999_999_999, 1 << 31, u32::MAX] {
+            for nanos in [0, 1, 2, 999, 1000, 30_517, 500_000_000, 500_000_001, 999_999_998, 999_999_999] {
+                let exact = (u128::from(whole) * u128::from(nanos)).div_ceil(1_000_000_000);
+                assert_eq!(u128::from(part_at_once(whole, nanos)), exact, "{whole} times {nanos} ns");
+                assert_eq!(u128::from(part_bit_by_bit(whole, nanos)), exact, "{whole} times {nanos} ns");
+            }
+        }
+    }
 }

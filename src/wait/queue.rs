@@ -291,6 +291,13 @@ impl<T: Copy, F: Form<T>> Waiter<T, F> {
         self.phase.load(Ordering::Acquire)
     }
 
+    /// The phase, with the lock held.
+    #[inline]
+    pub(super) fn phase_locked(&self) -> u8 {
+        // ORDERING: Relaxed. Whoever resolved it held the lock that we hold.
+        self.phase.load(Ordering::Relaxed)
+    }
+
     /// Sets the phase from the owner's side.
     #[inline]
     pub(super) fn set_phase(&self, phase: u8) {

@@ -52,8 +52,8 @@ pin_project! {
         H: Deref<Target = W>,
         W: Waitable,
     {
-        // `None` once the handle was taken, which only happens in phase `DONE`.
-        handle: Option<H>,
+        // It leads to one and the same queue from when the wait begins until it is over.
+        handle: H,
         #[pin]
         waiter: Waiter<W::Entry, W::Form>,
     }
@@ -75,22 +75,21 @@ pin_project! {
 impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     const_fn! {
         pub(crate) const fn new(handle: H, entry: W::Entry, rank: u8) -> Self {
-            Self { handle: Some(handle), waiter: Waiter::new(entry, rank) }
+            Self { handle, waiter: Waiter::new(entry, rank) }
         }
     }
 
-    /// The handle, until it was taken.
     #[inline]
-    pub(crate) fn handle(&self) -> Option<&H> {
-        self.handle.as_ref()
+    pub(crate) fn handle(&self) -> &H {
+        &self.handle
     }
 
-    /// Takes the handle out of a wait that is over.
-    #[allow(dead_code, reason = "only handles that own something are taken")]
+    /// The handle of a wait that is over, to take something out of it.
+    #[allow(dead_code, reason = "only handles that own something are taken apart")]
     #[inline]
-    pub(crate) fn take_handle(self: Pin<&mut Self>) -> Option<H> {
+    pub(crate) fn handle_mut(self: Pin<&mut Self>) -> &mut H {
         debug_assert!(self.is_done());
-        self.project().handle.take()
+        self.project().handle
     }
 
     /// Whether nothing has been asked of the queue yet.
@@ -159,6 +158,9 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         waker: &Waker,
         admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State, W::Form>, &mut W::Entry) -> Admission,
     ) -> Poll<(Outcome, W::Entry)> {
+        if W::Lock::CHEAP {
+            return self.poll_locked(waker, admit);
+        }
         if self.is_idle() && !self.as_mut().join(Some(waker.clone()), admit) {
             return Poll::Pending;
         }
@@ -168,6 +170,39 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
             phase = self.waiter.phase();
         }
         let waiter = self.project().waiter.into_ref().get_ref();
+        let Some(outcome) = Outcome::from_phase(phase) else { return Poll::Pending };
+        waiter.set_stage(Stage::Done);
+        // SAFETY: resolved, hence not linked (Q2).
+        Poll::Ready((outcome, unsafe { waiter.entry() }))
+    }
+
+    /// As [`poll`](Self::poll), in less code: all under the lock, whatever there is to do.
+    #[inline]
+    fn poll_locked(
+        self: Pin<&mut Self>,
+        waker: &Waker,
+        admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State, W::Form>, &mut W::Entry) -> Admission,
+    ) -> Poll<(Outcome, W::Entry)> {
+        let this = self.into_ref().get_ref();
+        let (handle, waiter): (&W, _) = (&this.handle, &this.waiter);
+        let mut spare = Some(waker.clone());
+        let phase = handle.queue().with(|list| {
+            if waiter.stage() == Stage::Idle {
+                waiter.set_stage(Stage::Waiting);
+                // SAFETY: the owner, and not linked. The waiter is pinned, for `self` was.
+                unsafe {
+                    waiter.put_waker(None);
+                    this.enter(handle, list, waiter.entry(), admit);
+                }
+            }
+            let phase = waiter.phase_locked();
+            if phase == QUEUED {
+                // SAFETY: the owner, linked with the lock held, not resolved.
+                spare = unsafe { waiter.replace_waker(spare.take()) };
+            }
+            phase
+        });
+        drop(spare);
         let Some(outcome) = Outcome::from_phase(phase) else { return Poll::Pending };
         waiter.set_stage(Stage::Done);
         // SAFETY: resolved, hence not linked (Q2).
@@ -187,16 +222,21 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
             return false;
         }
         let this = self.into_ref().get_ref();
-        let handle: &W = this.handle.as_ref().expect("the handle of a wait that is not over");
+        let handle: &W = &this.handle;
         // SAFETY: the owner, and not linked.
         unsafe { this.waiter.put_waker(waker) };
         this.waiter.set_stage(Stage::Waiting);
         // SAFETY: the owner, and not linked. The waiter is pinned, for `self` was.
-        let unused = handle.queue().with(|list| unsafe { this.enter(handle, list, this.waiter.entry(), admit) });
-        unused.is_some()
+        let now = handle.queue().with(|list| unsafe { this.enter(handle, list, this.waiter.entry(), admit) });
+        if now {
+            // SAFETY: the owner, not linked, and not resolved by anyone else.
+            drop(unsafe { this.waiter.replace_waker(None) });
+        }
+        now
     }
 
-    /// Lets `admit` decide about the waiter, with the lock held. If it need not wait, its waker comes back.
+    /// Lets `admit` decide about the waiter, with the lock held. Returns whether it need not wait; then its waker is the
+    /// caller's to take.
     ///
     /// # Safety
     ///
@@ -208,7 +248,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         list: &mut List<'_, W::Entry, W::State, W::Form>,
         mut entry: W::Entry,
         admit: impl FnOnce(&W, &mut List<'_, W::Entry, W::State, W::Form>, &mut W::Entry) -> Admission,
-    ) -> Option<Option<Waker>> {
+    ) -> bool {
         let waiter = &self.waiter;
         let admission = admit(handle, list, &mut entry);
         // SAFETY: the owner, and not linked.
@@ -221,12 +261,11 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
                 unsafe {
                     list.link(NonNull::from(waiter), |queued| W::overtakes(newcomer, (queued.entry(), queued.rank())));
                 }
-                None
+                false
             }
             Admission::Now(outcome) => {
                 waiter.set_phase(outcome.phase());
-                // SAFETY: the owner, not linked, and not resolved by anyone else.
-                Some(unsafe { waiter.replace_waker(None) })
+                true
             }
         }
     }
@@ -238,7 +277,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         if unsafe { waiter.wakes_same(waker) } {
             return;
         }
-        let handle: &W = self.get_ref().handle.as_ref().expect("the handle of a wait that is not over");
+        let handle: &W = &self.get_ref().handle;
         let mut spare = Some(waker.clone());
         handle.queue().with(|_| {
             if waiter.phase() == QUEUED {
@@ -253,38 +292,38 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     #[inline(never)]
     pub(crate) fn cancel(self: Pin<&mut Self>) {
         let this = self.project();
-        // Without a handle the wait was over.
-        let Some(handle) = this.handle.as_ref() else { return };
-        let handle: &W = handle;
         let waiter = this.waiter.into_ref().get_ref();
         let under_way = waiter.stage() == Stage::Waiting;
         waiter.set_stage(Stage::Idle);
         if !under_way {
             return;
         }
+        let handle: &W = this.handle;
         let mut waker = None;
         let mut serve_on = false;
-        let left = waiter.phase() == QUEUED
-            && handle.queue().with(|list| {
-                if waiter.phase() != QUEUED {
-                    return false;
+        let mut phase = if W::Lock::CHEAP { QUEUED } else { waiter.phase() };
+        if phase == QUEUED {
+            phase = handle.queue().with(|list| {
+                let phase = waiter.phase_locked();
+                if phase == QUEUED {
+                    let here = NonNull::from(waiter);
+                    let was_first = list.is_front(here);
+                    // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner, not resolved.
+                    waker = unsafe {
+                        list.unlink(here);
+                        waiter.replace_waker(None)
+                    };
+                    // Nobody but the first keeps others waiting.
+                    serve_on = was_first && handle.left(list);
                 }
-                let here = NonNull::from(waiter);
-                let was_first = list.is_front(here);
-                // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner, not resolved.
-                waker = unsafe {
-                    list.unlink(here);
-                    waiter.replace_waker(None)
-                };
-                // Nobody but the first keeps others waiting.
-                serve_on = was_first && handle.left(list);
-                true
+                phase
             });
+        }
         if serve_on {
             handle.serve_on();
         }
         drop(waker);
-        if let Some(outcome) = Outcome::from_phase(waiter.phase()).filter(|_| !left) {
+        if let Some(outcome) = Outcome::from_phase(phase) {
             // SAFETY: resolved, hence not linked (Q2).
             handle.unclaimed(outcome, unsafe { waiter.entry() });
         }
@@ -304,7 +343,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         if waiter.stage() != Stage::Waiting || waiter.phase() != QUEUED {
             return self.restart(None, entry);
         }
-        let handle: &W = this.handle.as_ref().expect("the handle of a wait that is not over");
+        let handle: &W = &this.handle;
         let mut woken = None;
         let requeued = handle.queue().with(|list| {
             if waiter.phase() != QUEUED {
@@ -312,13 +351,15 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
             }
             // SAFETY: linked (Q2), in this queue (Q3), with the lock held, by its owner. After that it is not linked, and
             // it is pinned, for `self` is.
-            woken = unsafe {
+            unsafe {
                 list.unlink(NonNull::from(waiter));
-                this.enter(handle, list, entry, admit)
-            };
+                if this.enter(handle, list, entry, admit) {
+                    woken = waiter.replace_waker(None);
+                }
+            }
             true
         });
-        if let Some(Some(waker)) = woken {
+        if let Some(waker) = woken {
             waker.wake();
         }
         if !requeued {
@@ -327,17 +368,12 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     }
 
     /// Cancels the wait and asks for `entry` at the next poll, of `handle` if one is given.
-    ///
-    /// # Panics
-    ///
-    /// If the old handle was taken and there is no new one.
     pub(crate) fn restart(mut self: Pin<&mut Self>, handle: Option<H>, entry: W::Entry) {
         self.as_mut().cancel();
         let this = self.project();
-        if handle.is_some() {
+        if let Some(handle) = handle {
             *this.handle = handle;
         }
-        assert!(this.handle.is_some(), "a wait needs a handle");
         // SAFETY: the owner, and not linked.
         unsafe { this.waiter.set_entry(entry) };
         this.waiter.set_stage(Stage::Idle);

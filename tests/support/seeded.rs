@@ -24,8 +24,8 @@ impl Seeded {
     }
 
     /// Does what the bytes say, as a fuzzer has them. After the last one it goes on the same way each time.
-    pub fn of(bytes: Vec<u8>) -> Self {
-        Self { bytes: Some(bytes.into_iter()), ..Self::exactly(0) }
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { bytes: Some(Vec::from(bytes).into_iter()), ..Self::exactly(0) }
     }
 
     /// Whether there were bytes and all are used.
@@ -39,12 +39,8 @@ impl Seeded {
 
     /// A number below `n`.
     pub fn below(&mut self, n: usize) -> usize {
-        let bytes = match n {
-            ..=0x100 => 1,
-            0x101..=0x1_0000 => 2,
-            0x1_0001..=0xffff_ffff => 4,
-            _ => 8,
-        };
+        // As few as can make any of them.
+        let bytes = (n as u64 - 1).checked_ilog2().map_or(1, |bit| bit as usize / 8 + 1);
         (self.take(bytes) % n as u64) as usize
     }
 

@@ -8,14 +8,16 @@ use futures_core::Stream;
 
 use super::{Asked, Engine, MOST_STEPS, NIL, Policy};
 use crate::fan_out::Launch;
+use crate::fan_out::schedule::{Alarm, Schedule};
 use crate::fan_out::slots::{Bed, Entry, Weight};
 
-impl<I, F, W, B, O> Engine<B, O>
+impl<I, F, W, B, O, D> Engine<B, O, D>
 where
     F: Future,
     W: Weight,
-    B: Bed<Entry = Entry<I, F, W, O::Note>>,
+    B: Bed<Entry = Entry<I, F, W, O::Note, D::Stamp>>,
     O: Policy,
+    D: Schedule,
 {
     /// One poll that takes, starts and polls as `poll_next` does, and keeps all outputs.
     ///
@@ -28,11 +30,11 @@ where
     ) -> Poll<()>
     where
         St: Stream<Item = I>,
-        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key, Alarm: Alarm<Schedule = D>>,
     {
         *self.as_mut().project().begun = true;
         self.as_mut().project().slots.begin_poll();
-        let mut steps = MOST_STEPS;
+        let mut steps = MOST_STEPS - self.as_mut().cut_short_overdue(launch.as_mut(), cx.waker());
         let mut asked = Asked::default();
         while steps > 0 {
             let woken = self.as_mut().project().slots.next_woken();
@@ -55,7 +57,14 @@ where
                     self.as_mut().keep_waiting(item, weight, place, source.as_ref().get_ref());
                 }
             }
-            if steps > 0 && woken.is_none() && self.as_mut().project().slots.sleep(cx.waker()) {
+            if steps == 0 || woken.is_some() {
+                continue;
+            }
+            if self.as_mut().poll_alarm(launch.as_mut(), cx).is_ready() {
+                let overdue = self.as_mut().cut_short_overdue(launch.as_mut(), cx.waker());
+                steps = steps.saturating_sub(overdue);
+                asked.again();
+            } else if self.as_mut().project().slots.sleep(cx.waker()) {
                 let is_idle = self.slots.running() == 0 && self.order.waiting() == NIL && !self.can_take::<M>();
                 asked.rest(launch);
                 return if is_idle { Poll::Ready(()) } else { Poll::Pending };

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! $ cargo run --features locations --example leak
-//! leak check: 1 leaked: examples/leak.rs:31:54 x1 "listener"
+//! leak check: 1 leaked: examples/patterns/leak.rs:31:54 x1 "listener"
 //! ```
 //!
 //! It needs the feature `locations`; without it the message is `1 leaked`.

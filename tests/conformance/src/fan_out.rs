@@ -1,0 +1,244 @@
+//! Fan-out without an allocator.
+
+use core::future::{Future, poll_fn, ready};
+use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::task::{Context, Poll};
+
+use futures_core::{FusedStream, Stream};
+use futures_lite::future::{poll_once, zip};
+use futures_lite::{StreamExt, stream};
+use tollgate::fan_out::{FanOut, Inline, Launch, Order, Tabled, WakeTable};
+use tollgate::{FanOutExt, Semaphore};
+
+use crate::Outcome;
+use crate::help::{Gauge, Log, ensure, pause, pauses};
+
+pub(crate) async fn outputs_come_as_they_complete() -> Outcome {
+    let log = Log::new();
+    let jobs = stream::iter([3, 1, 2]).fan_out_inline_with::<3, _, _>(async |steps| {
+        pauses(steps).await;
+        steps
+    });
+    let mut jobs = pin!(jobs);
+    while let Some(steps) = jobs.next().await {
+        log.note(steps);
+    }
+    ensure!(log.is(&[1, 2, 3]));
+    Ok(())
+}
+
+pub(crate) async fn ordered_outputs_come_in_the_order_of_the_input() -> Outcome {
+    let log = Log::new();
+    let jobs = stream::iter([5, 0, 3, 1, 4, 2]).fan_out_inline_with::<3, _, _>(async |steps| {
+        pauses(steps).await;
+        steps
+    });
+    let mut jobs = pin!(jobs.ordered());
+    while let Some(steps) = jobs.next().await {
+        log.note(steps);
+    }
+    ensure!(log.is(&[5, 0, 3, 1, 4, 2]));
+    Ok(())
+}
+
+pub(crate) async fn no_more_run_than_the_limit() -> Outcome {
+    let gauge = Gauge::new();
+    let jobs = stream::iter(0..20).fan_out_inline_with::<8, _, _>(async |n: usize| {
+        let _inside = gauge.enter();
+        pauses(n % 4).await;
+        n
+    });
+    let sum = pin!(jobs.limit(3)).fold(0, |sum, n| sum + n).await;
+    ensure!(sum == 190);
+    ensure!(gauge.peak() == 3 && gauge.now() == 0);
+    Ok(())
+}
+
+pub(crate) async fn the_window_is_never_exceeded() -> Outcome {
+    let taken = AtomicUsize::new(0);
+    let source = stream::iter(0..12).map(|n| {
+        taken.store(taken.load(Relaxed) + 1, Relaxed);
+        n
+    });
+    let jobs = source.fan_out_inline_with::<4, _, _>(async |n: usize| {
+        pauses(if n % 4 == 0 { 6 } else { 0 }).await;
+        n
+    });
+    let mut jobs = pin!(jobs.limit(2).ordered());
+    let mut given = 0;
+    while let Some(n) = jobs.next().await {
+        ensure!(n == given);
+        ensure!(taken.load(Relaxed) - given <= 4);
+        given += 1;
+    }
+    ensure!(given == 12);
+    Ok(())
+}
+
+pub(crate) async fn without_a_table_futures_see_the_tasks_own_waker() -> Outcome {
+    let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    let jobs = stream::iter(0..4).fan_out_inline_with::<2, _, _>(|_: usize| {
+        poll_fn(|cx: &mut Context<'_>| Poll::Ready(cx.waker().will_wake(&task)))
+    });
+    ensure!(pin!(jobs).all(|same| same).await);
+    Ok(())
+}
+
+/// Other runs of the suite may be under way on other threads, and a table serves one stream at a time.
+async fn with_a_table<St, M, O, const N: usize>(
+    mut jobs: FanOut<St, M, O, Inline<N>>,
+) -> FanOut<St, M, O, Inline<N, Tabled<1>>>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+    O: Order,
+{
+    static TABLES: [WakeTable<1>; 4] = [const { WakeTable::new() }; 4];
+    loop {
+        for table in &TABLES {
+            match jobs.try_wake_table(table) {
+                Ok(jobs) => return jobs,
+                Err(same) => jobs = same,
+            }
+        }
+        pause().await;
+    }
+}
+
+/// Counts how often a future is polled.
+struct Counted<'a, F>(&'a AtomicUsize, F);
+
+impl<F: Future + Unpin> Future for Counted<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.store(self.0.load(Relaxed) + 1, Relaxed);
+        Pin::new(&mut self.1).poll(cx)
+    }
+}
+
+pub(crate) async fn with_a_table_only_what_was_woken_is_polled() -> Outcome {
+    let polls = AtomicUsize::new(0);
+    let gates = [const { Semaphore::new(0) }; 6];
+    let jobs = stream::iter(&gates)
+        .fan_out_inline_with::<6, _, _>(async |gate: &Semaphore| Counted(&polls, pin!(gate.acquire())).await.is_ok());
+    let mut jobs = pin!(with_a_table(jobs).await);
+    let outputs = async {
+        let mut outputs = 0;
+        while let Some(true) = jobs.next().await {
+            outputs += 1;
+        }
+        outputs
+    };
+    let releases = async {
+        for gate in gates.iter().rev() {
+            pause().await;
+            gate.add_permits(1);
+        }
+    };
+    let (outputs, ()) = zip(outputs, releases).await;
+    ensure!(outputs == 6);
+    ensure!(polls.load(Relaxed) == 12); // to begin, and when it was woken
+    Ok(())
+}
+
+pub(crate) async fn a_table_serves_one_stream_after_the_other() -> Outcome {
+    for _ in 0..3 {
+        let jobs = stream::iter(0..9).fan_out_inline_with::<5, _, _>(async |n: usize| {
+            pauses(n % 3).await;
+            n
+        });
+        let jobs = with_a_table(jobs).await;
+        ensure!(pin!(jobs.ordered()).fold(0, |sum, n| sum * 9 + n).await == 6_053_444);
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_future_that_never_rests_starves_nobody() -> Outcome {
+    let gate = Semaphore::new(0);
+    let jobs = stream::iter(0..3).fan_out_inline_with::<3, _, _>(async |n| {
+        if n == 0 {
+            pauses(usize::MAX).await;
+        } else {
+            // Nobody but a brother wakes it.
+            gate.add_permits(1);
+            pauses(n).await;
+        }
+        n
+    });
+    let mut jobs = pin!(jobs);
+    let (one, two) = (jobs.next().await, jobs.next().await);
+    ensure!((one, two) == (Some(1), Some(2)));
+    ensure!(jobs.in_flight() == 1);
+    Ok(())
+}
+
+pub(crate) async fn dropping_the_stream_drops_what_runs() -> Outcome {
+    let gauge = Gauge::new();
+    {
+        let jobs = stream::iter(0..9).fan_out_inline_with::<4, _, _>(async |_: usize| {
+            let _inside = gauge.enter();
+            core::future::pending::<()>().await;
+        });
+        let mut jobs = pin!(jobs);
+        ensure!(poll_once(jobs.next()).await.is_none());
+        ensure!(gauge.now() == 4 && jobs.in_flight() == 4);
+    }
+    ensure!(gauge.now() == 0);
+    Ok(())
+}
+
+pub(crate) async fn stopping_finishes_what_runs_and_takes_no_more() -> Outcome {
+    let jobs = stream::repeat(1).fan_out_inline_with::<3, _, _>(async |n| {
+        pause().await;
+        n
+    });
+    let mut jobs = pin!(jobs);
+    ensure!(jobs.next().await == Some(1));
+    let left = jobs.in_flight() + jobs.finished() + jobs.waiting();
+    jobs.stop();
+    ensure!(jobs.as_mut().count().await == left && left <= 3);
+    ensure!(jobs.is_terminated() && jobs.next().await.is_none());
+    Ok(())
+}
+
+pub(crate) async fn a_signal_stops_it_too() -> Outcome {
+    let gate = Semaphore::new(1);
+    let stop = async { drop(gate.acquire_many(3).await) };
+    let jobs = stream::repeat(()).fan_out_inline_with::<2, _, _>(async |()| {
+        gate.add_permits(1);
+        pause().await;
+    });
+    // The signal comes from the work itself.
+    let done = pin!(jobs.stop_when(stop)).count().await;
+    ensure!((2..=6).contains(&done));
+    Ok(())
+}
+
+pub(crate) async fn what_is_left_is_told_exactly() -> Outcome {
+    let mut jobs = stream::iter([ready(1), ready(2), ready(3)]).fan_out_inline::<2>().ordered();
+    for left in (0..3).rev() {
+        ensure!(jobs.size_hint() == (left + 1, Some(left + 1)));
+        ensure!(jobs.next().await == Some(3 - left));
+    }
+    ensure!(jobs.size_hint() == (0, Some(0)));
+    Ok(())
+}
+
+pub(crate) async fn futures_in_it_wait_for_permits_in_turn() -> Outcome {
+    let gate = Semaphore::new(2);
+    let gauge = Gauge::new();
+    let log = Log::new();
+    let jobs = stream::iter(0..10).fan_out_inline_with::<6, _, _>(async |n| {
+        let permit = gate.acquire().await;
+        let _inside = gauge.enter();
+        log.note(n);
+        pauses(2).await;
+        permit.is_ok()
+    });
+    ensure!(pin!(jobs).all(|ok| ok).await);
+    ensure!(log.is(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
+    ensure!(gauge.peak() == 2 && gate.available_permits() == 2);
+    Ok(())
+}
