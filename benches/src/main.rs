@@ -7,6 +7,7 @@ mod polling;
 mod semaphore;
 mod time;
 mod track;
+mod workers;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -46,8 +47,14 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<(), String> {
     // One line for each noun.
-    let nouns: [fn() -> Vec<Scenario>; 5] =
-        [semaphore::scenarios, fan_out::scenarios, time::scenarios, cancel::scenarios, track::scenarios];
+    let nouns: [fn() -> Vec<Scenario>; 6] = [
+        semaphore::scenarios,
+        fan_out::scenarios,
+        time::scenarios,
+        cancel::scenarios,
+        track::scenarios,
+        workers::scenarios,
+    ];
     let scenarios: Vec<Scenario> = nouns.into_iter().flat_map(|scenarios| scenarios()).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--help" | "-h"] => println!("{USAGE}"),

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 fn file(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "corpus", &format!("{name}.txt")].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "corpus", &format!("{name}.hex")].iter().collect()
 }
 
 /// What is known of a target; nothing if there is no file.

@@ -31,7 +31,7 @@ impl Hunt<'_> {
         let mut inputs = match corpus::read(self.name) {
             Ok(inputs) => inputs,
             Err(error) => {
-                eprintln!("corpus/{}.txt: {error}", self.name);
+                eprintln!("corpus/{}.hex: {error}", self.name);
                 return ExitCode::FAILURE;
             }
         };
@@ -117,7 +117,7 @@ impl Hunt<'_> {
             seen.reached() > before
         });
         println!("{}: {} inputs kept", self.name, inputs.len());
-        corpus::write(self.name, &inputs).inspect_err(|error| eprintln!("corpus/{}.txt: {error}", self.name)).is_ok()
+        corpus::write(self.name, &inputs).inspect_err(|error| eprintln!("corpus/{}.hex: {error}", self.name)).is_ok()
     }
 }
 

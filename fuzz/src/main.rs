@@ -2,9 +2,11 @@
 //! is compared with a model that is too simple to be wrong; the models are those of the library's own tests.
 //!
 //! ```text
-//! tollgate-fuzz TARGET SECONDS [--seed N] [--keep]   hunts; --keep writes what it learned to corpus/TARGET.txt
+//! tollgate-fuzz TARGET SECONDS [--seed N] [--keep]   hunts; --keep writes what it learned to corpus/TARGET.hex
 //! tollgate-fuzz TARGET --replay HEX                  one input
 //! ```
+
+#![allow(clippy::duplicate_mod, reason = "each oracle has its tools with it")]
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
