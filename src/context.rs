@@ -43,6 +43,7 @@ mod model;
 mod owned;
 mod run;
 mod values;
+mod within;
 
 use core::any::Any;
 use core::fmt;
@@ -58,6 +59,7 @@ pub use interrupted::Interrupted;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use owned::OwnedContext;
 pub use run::{Interruption, Run};
+pub use within::{Contextual, Within};
 
 /// What belongs to one request: a [token](CancellationToken) that stops it, a deadline, and values such as a trace id.
 ///

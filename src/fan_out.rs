@@ -20,9 +20,41 @@
 //! | each result as soon as it is there | [`fan_out(limit)`](FanOutExt::fan_out), which is [`unordered`](FanOut::unordered) |
 //! | results in the order of the input | [`.ordered()`](FanOut::ordered) |
 //! | `limit` running also behind a slow first item | `.ordered()` with a [`.window(n)`](FanOut::window) above the limit |
+//! | one at a time for each customer, file or row, in their order, and all of those side by side | [`.keyed(key)`](FanOut::keyed) |
+//! | a limit in bytes, rows or connections | [`.weighted(weigh)`](FanOut::weighted) |
+//! | to change the limit, or to pause, while it runs | [`.limit_by(&limit)`](FanOut::limit_by), a [`Limit`] |
+//! | one limit for several streams | the same [`Limit`] for all of them |
+//! | one limit for streams and other tasks | [`.shared(&semaphore)`](FanOut::shared) |
 //! | the next item running before I ask for the next result | `.window(limit + 1)` or more |
+//! | futures from elsewhere than a stream | a [`FutureSet`] |
 //! | everything at once | a limit of `usize::MAX`; nothing is allocated ahead for that |
+//! | to do something with each output that itself waits | [`.for_each(f)`](FanOut::for_each), [`.fold(init, f)`](FanOut::fold), [`.drive_while(future)`](FanOut::drive_while) |
+//! | the first error to end it | [`.try_for_each(f)`](FanOut::try_for_each), [`.try_policy(policy)`](FanOut::try_policy) |
+//! | all errors, apart from the rest | [`.collect_results()`](FanOut::collect_results) |
 //! | an end from outside | [`.stop_when(future)`](FanOut::stop_when), [`stop()`](FanOut::stop), or drop it |
+//! | nothing allocated | [`fan_out_inline::<N>()`](FanOutExt::fan_out_inline), for more than eight with a [`.wake_table(&TABLE)`](FanOut::wake_table) |
+//!
+//! # Where the futures are
+//!
+//! | | [`fan_out`](FanOutExt::fan_out) | [`fan_out_inline`](FanOutExt::fan_out_inline) | `fan_out_inline` + [`wake_table`](FanOut::wake_table) |
+//! |---|---|---|---|
+//! | futures are in | one allocation | the stream | the stream |
+//! | needs | feature `alloc` | nothing | a static [`WakeTable`], 128 bytes for up to 64 futures |
+//! | limit | any, at run time | `N`, or [less](FanOut::limit) at run time | the same |
+//! | what a wake leads to | a poll of the future that was woken | a poll of all that run | a poll of the future that was woken |
+//! | futures see | wakers of this crate | the waker of your executor | wakers of this crate |
+//! | a waker that is dropped | may free the allocation | is your executor's | does nothing: fit for interrupts |
+//! | can be moved | always | if the futures can | if the futures can |
+//! | instructions for one woken of 4, beside those of `fan_out` | 1 | 1 | 1 |
+//! | ... of 8 | 1 | 1.3 | 1 |
+//! | ... of 16 | 1 | 2 | 1 |
+//! | ... of 64 | 1 | 6 | 1 |
+//!
+//! The last rows are for futures that do next to nothing when they are polled, counted with callgrind on 64-bit x86; what a
+//! poll of yours costs comes on top, as often as it is polled. Items that are ready at once cost the same in all three.
+//!
+//! There is no inline form that knows which future was woken without something static. A waker may be kept for ever and
+//! cannot be called back, so what it points to must not be in a stream that can go.
 //!
 //! # Order
 //!
@@ -43,14 +75,88 @@
 //!                     1 ===. . . . . . .> 1
 //!                          2 ===. . . . .> 2
 //!                               3 ===. . .> 3                  out: 0 1 2 3
+//!
+//!  keyed, window 4    0 ==============> 0                     (0 and 1 have one key, 2 and 3 another)
+//!                     1 - - - - - - - - ===> 1
+//!                     2 ===> 2
+//!                     3 - - ===> 3                            out: 2 3 0 1
+//!
+//!  weighted           0 ==============> 0                     (1 counts for two, the others for one)
+//!                     1 - - - - - - - - ===> 1
+//!                     2                     ===> 2
+//!                     3                     ===> 3            out: 0 1 2 3
 //! ```
 //!
-//! In the second picture item 1 is finished (`.`) and waits for item 0. It takes up room: the window, which bounds what was
-//! taken from the source and is not handed out yet, is 2 like the limit. A slow first item thus costs concurrency, and a
-//! wider window buys it back with memory. No window makes the memory unbounded.
+//! `-` is an item that was taken and may not start yet. In the second picture item 1 is finished (`.`) and waits for item
+//! 0. It takes up room: the window, which bounds what was taken from the source and is not handed out yet, is 2 like the
+//! limit. A slow first item thus costs concurrency, and a wider window buys it back with memory. No window makes the
+//! memory unbounded.
+//!
+//! # Snoozing and futurelock
+//!
+//! What is in flight makes progress only while somebody polls the stream. This loop does not, as long as it saves a page:
+//!
+//! ```no_run
+//! # use futures_lite::{StreamExt, stream};
+//! # use tollgate::FanOutExt;
+//! # async fn fetch(_: &str) -> String { String::new() }
+//! # async fn save(_: String) {}
+//! # async fn run() {
+//! let mut pages = core::pin::pin!(stream::iter(["a", "b", "c"]).fan_out_with(2, fetch));
+//! while let Some(page) = pages.next().await {
+//!     save(page).await; // the other page is not fetched meanwhile: it snoozes
+//! }
+//! # }
+//! ```
+//!
+//! That costs time: a peer gives up on a connection that nobody reads, and a deadline passes unseen. And it may cost
+//! everything. Say that `fetch` and `save` each need one of a limited number of connections. A fetch has its turn, and gets
+//! the last connection, while nobody polls it. It will give the connection back when the loop comes round, the loop comes
+//! round when the page is saved, and that waits for the connection. This is *futurelock*. It needs no threads and no bug
+//! in either of the two, and the same goes for a lock, or a channel that is full.
+//!
+//! A consumer whose body runs beside what is in flight has neither problem:
+//!
+//! ```
+//! # use core::pin::pin;
+//! # use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
+//! # use tollgate::FanOutExt;
+//! use tollgate::Semaphore;
+//!
+//! static CONNECTIONS: Semaphore = Semaphore::new(1);
+//!
+//! async fn fetch(page: &str) -> String {
+//!     let _connection = CONNECTIONS.acquire().await;
+//!     yield_now().await;
+//!     page.to_uppercase()
+//! }
+//!
+//! async fn save(page: String) {
+//!     let _connection = CONNECTIONS.acquire().await;
+//!     yield_now().await;
+//! }
+//!
+//! # block_on(async {
+//! let pages = stream::iter(["a", "b", "c"]).fan_out_with(2, fetch);
+//! pages.for_each(save).await;
+//!
+//! // The same with a loop of one's own:
+//! let mut pages = pin!(stream::iter(["a", "b", "c"]).fan_out_with(2, fetch));
+//! while let Some(page) = pages.next().await {
+//!     pages.as_mut().drive_while(save(page)).await;
+//! }
+//! # });
+//! ```
+//!
+//! Outputs that finish meanwhile wait in their places, so the memory stays within the [window](FanOut::window). What needs
+//! no such care is a body that does not wait, or only for what no future in flight can have, and then a loop is as good.
+//! What also helps is to save within the future that fetches, if pages may be saved side by side.
 
 use core::fmt;
 use core::future::Future;
+use core::hash::Hash;
+use core::marker::PhantomData;
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -60,23 +166,48 @@ use pin_project_lite::pin_project;
 
 #[cfg(feature = "alloc")]
 mod block;
+mod consume;
 mod engine;
+#[cfg(feature = "alloc")]
+mod future_set;
 mod inline;
+mod keyed;
+mod launch;
+mod limit;
 #[cfg(all(test, feature = "alloc"))]
 mod model;
 mod order;
+mod permitted;
+mod progress;
 mod ready;
+mod sink;
 mod slots;
 mod stop;
 mod storage;
 mod table;
+mod try_policy;
+mod weighted;
 
-use engine::Engine;
+#[cfg(feature = "alloc")]
+pub use consume::CollectResults;
+pub use consume::{DriveWhile, Fold, ForEach, TryForEach};
+use engine::{Engine, Settings};
+#[cfg(feature = "alloc")]
+pub use future_set::{FutureSet, Next, Push};
 pub use inline::{PollAll, Wakes};
-use slots::Entry;
+pub use keyed::{Keyed, KeyedBy};
+pub use launch::{Direct, Launch, With};
+pub use limit::{Limit, LimitHandle};
+pub use permitted::{Holding, Permitted};
+pub use progress::Progress;
+use slots::{Entry, Weight};
 pub use stop::Until;
 pub use storage::{Heap, Inline, Storage};
 pub use table::{Tabled, WakeTable};
+pub use try_policy::{TryFanOut, TryPolicy};
+pub use weighted::Weighted;
+
+pub use crate::semaphore::loan::Lender;
 
 /// Fan-out for every [`Stream`].
 pub trait FanOutExt: Stream {
@@ -94,7 +225,7 @@ pub trait FanOutExt: Stream {
     /// use tollgate::FanOutExt;
     ///
     /// let outputs = stream::iter([ready(1), ready(2), ready(3)]).fan_out(2);
-    /// assert_eq!(block_on(outputs.fold(0, |sum, n| sum + n)), 6);
+    /// assert_eq!(block_on(outputs.collect::<Vec<_>>()), [1, 2, 3]);
     /// ```
     #[cfg(feature = "alloc")]
     #[track_caller]
@@ -157,7 +288,7 @@ pub trait FanOutExt: Stream {
     /// use tollgate::FanOutExt;
     ///
     /// let outputs = stream::iter([ready(1), ready(2), ready(3)]).fan_out_inline::<2>();
-    /// assert_eq!(block_on(outputs.fold(0, |sum, n| sum + n)), 6);
+    /// assert_eq!(block_on(outputs.collect::<Vec<_>>()), [1, 2, 3]);
     /// ```
     #[track_caller]
     fn fan_out_inline<const N: usize>(self) -> FanOut<Self, Direct, Unordered, Inline<N>>
@@ -203,23 +334,28 @@ impl<St: Stream + ?Sized> FanOutExt for St {}
 pin_project! {
     /// Runs the futures of a stream, a limited number at once; a stream of their outputs.
     ///
-    /// Made by [`fan_out`](FanOutExt::fan_out) and [`fan_out_with`](FanOutExt::fan_out_with). The [module](self) has
-    /// pictures of the orders.
+    /// Made by [`fan_out`](FanOutExt::fan_out) and [`fan_out_with`](FanOutExt::fan_out_with), or without allocation by
+    /// [`fan_out_inline`](FanOutExt::fan_out_inline) and [`fan_out_inline_with`](FanOutExt::fan_out_inline_with). The
+    /// [module](self) says which one to take, and has pictures of the orders.
     ///
     /// A poll takes items from the source and starts them until the limit or the window is reached, polls those futures
-    /// that were woken and no others, and hands out an output. Futures make progress only inside a poll of this stream:
-    /// while its consumer is busy with an item they stand still, though not what they wait for.
+    /// that were woken and no others (or [all that run](PollAll), if it does not know), and hands out an output. Futures make
+    /// progress only inside a poll of this stream: while its consumer is busy with an item they stand still, though not what
+    /// they wait for.
     ///
     /// Before an output is handed out, the place of the future that has finished is filled again as far as the window
     /// allows. By default it does not, because the window is as wide as the limit and the output counts as long as you
     /// do not have it. So with `.window(limit + 1)` there are `limit` futures started while you work on the item, and
     /// with the default `limit - 1`.
     ///
+    /// An item that is ready when it starts does not go through a place: if no earlier output waits, it is handed out then
+    /// and there, and the next poll goes on with what comes after it. Before `Pending`, all places are filled.
+    ///
     /// # Fairness
     ///
     /// Items start in the order of the input. In a round each future that was woken is polled once; what is woken
-    /// meanwhile belongs to the next round. Each poll polls a woken future, asks the source, and hands out a finished
-    /// output, so none of the three can starve the others; outputs are handed out in the order in which they finished. A
+    /// meanwhile belongs to the next round. Polls that have an output to hand out take turns at asking the source and at
+    /// polling a woken future, so neither can starve the other; outputs are handed out in the order in which they finished. A
     /// poll that makes many calls without having anything to hand out wakes its task and returns `Pending`, so that
     /// neither futures that wake themselves nor an endless source keep the task for themselves.
     ///
@@ -239,6 +375,9 @@ pin_project! {
     /// source can still yield if it says so. With a window above 16384 there is a small allocation first, and more are
     /// made as they are needed. Wakers share that allocation; it is freed when the last of them is gone. Waking is one
     /// atomic operation, and wakes the task only for the first of several.
+    ///
+    /// The inline forms allocate nothing, and take as many bytes as `N` futures, items or outputs, whatever is largest, and
+    /// 16 for each and some 100 for the whole. For their wakers see [`PollAll`] and [`WakeTable`].
     ///
     /// More than 2147483647 items are never taken at a time.
     ///
@@ -265,30 +404,21 @@ pin_project! {
     {
         #[pin]
         source: St,
+        #[pin]
         launch: M,
         #[pin]
-        engine: Engine<S::Bed<Entry<St::Item, M::Future>>, O::Policy>,
+        engine: Engine<S::Bed<EntryOf<St::Item, M, O>>, O::Policy<M::Key>>,
     }
 }
 
-/// How an item becomes a future: it [is one](Direct), or a closure [makes one](With).
-///
-/// This trait is sealed: it is only there to name the type of that future.
-pub trait Launch<Item>: sealed::Sealed {
-    /// What runs.
-    type Future: Future;
+type EntryOf<Item, M, O> = Entry<
+    Item,
+    <M as Launch<Item>>::Future,
+    <M as Launch<Item>>::Weight,
+    <<O as sealed::Order>::Policy<<M as Launch<Item>>::Key> as order::Policy>::Note,
+>;
 
-    #[doc(hidden)]
-    fn launch(&mut self, item: Item) -> Self::Future;
-}
-
-/// The items are the futures; see [`FanOutExt::fan_out`].
-pub struct Direct(());
-
-/// A closure makes a future of each item; see [`FanOutExt::fan_out_with`].
-pub struct With<F>(F);
-
-/// In which order outputs are handed out: [`Unordered`] or [`Ordered`].
+/// In which order outputs are handed out: [`Unordered`], [`Ordered`] or [`Keyed`].
 ///
 /// This trait is sealed: an order has to keep the books of the engine.
 pub trait Order: sealed::Order {}
@@ -304,10 +434,14 @@ pub struct Ordered(());
 const NO_LIMIT: &str = "a fan-out with a limit of 0 would never run anything";
 
 mod sealed {
+    use core::hash::Hash;
+
     pub trait Sealed {}
 
     pub trait Storage: Sized {
         type Bed<T>: super::slots::Bed<Entry = T>;
+        /// A pinned place for what is not an entry.
+        type Cell<A>: super::storage::Room<A>;
 
         /// Entries at most.
         const SLOTS: usize;
@@ -319,7 +453,7 @@ mod sealed {
     }
 
     pub trait Order {
-        type Policy: super::order::Policy;
+        type Policy<K: Hash + Eq>: super::order::Policy<Key = K>;
     }
 }
 
@@ -334,7 +468,7 @@ where
     #[track_caller]
     fn new(source: St, launch: M, limit: usize, storage: S) -> Self {
         assert!(limit > 0, "{NO_LIMIT}");
-        Self { source, launch, engine: Engine::new(storage.bed(), limit, limit) }
+        Self { source, launch, engine: Engine::new(storage.bed(), Settings { limit, window: limit, ahead: false }) }
     }
 }
 
@@ -352,7 +486,7 @@ where
     /// If the stream was polled.
     #[track_caller]
     pub fn unordered(self) -> FanOut<St, M, Unordered, S> {
-        self.rebuild(|source, window| (source, window))
+        self.rebuild(|source, settings| (source, settings))
     }
 
     /// Hands out the outputs in the order of the input.
@@ -377,7 +511,7 @@ where
     /// ```
     #[track_caller]
     pub fn ordered(self) -> FanOut<St, M, Ordered, S> {
-        self.rebuild(|source, window| (source, window))
+        self.rebuild(|source, settings| (source, settings))
     }
 
     /// Bounds the items that were taken from the source and not handed out yet, be they waiting, running or finished, to
@@ -400,10 +534,13 @@ where
     /// ```
     #[track_caller]
     pub fn window(self, window: usize) -> Self {
-        let limit = self.engine.limit();
-        assert!(window >= limit, "a window of {window} is too narrow for a limit of {limit}");
+        let Settings { limit, .. } = self.engine.settings();
+        let weighed = M::Weight::WEIGHED;
+        assert!(window > 0, "a fan-out with a window of 0 would never run anything");
+        assert!(weighed || window >= limit, "a window of {window} is too narrow for a limit of {limit}");
         assert!(window <= S::SLOTS, "a window of {window} is more than the {} slots that there are", S::SLOTS);
-        self.rebuild(|source, _| (source, window))
+        let ahead = weighed || window > limit;
+        self.rebuild(|source, settings| (source, Settings { window, ahead, ..settings }))
     }
 
     /// Stops when `stop` completes, as [`stop`](Self::stop) does: takes no more, and finishes what was taken.
@@ -424,41 +561,46 @@ where
     /// ```
     #[track_caller]
     pub fn stop_when<Fut: Future>(self, stop: Fut) -> FanOut<Until<St, Fut>, M, O, S> {
-        self.rebuild(|source, window| (Until::new(source, stop), window))
+        self.rebuild(|source, settings| (Until::new(source, stop), settings))
     }
 
-    /// The same with other settings, before anything has happened.
+    /// The same with another source or other settings, before anything has happened.
     #[track_caller]
-    fn rebuild<Src, Ord>(self, f: impl FnOnce(St, usize) -> (Src, usize)) -> FanOut<Src, M, Ord, S>
+    fn rebuild<Src, Ord>(self, f: impl FnOnce(St, Settings) -> (Src, Settings)) -> FanOut<Src, M, Ord, S>
     where
         Src: Stream<Item = St::Item>,
         Ord: Order,
     {
-        self.restore(f, |storage| storage)
+        let (source, launch, settings, storage, closed) = self.take_apart();
+        let (source, settings) = f(source, settings);
+        FanOut::put_together(source, launch, settings, storage, closed)
     }
 
-    /// The same with other settings and another storage.
+    /// The same with items that need something else to start.
     #[track_caller]
-    fn restore<Src, Ord, T>(
-        self,
-        f: impl FnOnce(St, usize) -> (Src, usize),
-        storage: impl FnOnce(S) -> T,
-    ) -> FanOut<Src, M, Ord, T>
+    fn relaunch<N, Ord>(self, f: impl FnOnce(M) -> N) -> FanOut<St, N, Ord, S>
     where
-        Src: Stream<Item = St::Item>,
+        N: Launch<St::Item>,
         Ord: Order,
-        T: Storage,
     {
-        let engine = &self.engine;
+        let (source, launch, settings, storage, closed) = self.take_apart();
+        FanOut::put_together(source, f(launch), settings, storage, closed)
+    }
+
+    #[track_caller]
+    fn take_apart(self) -> (St, M, Settings, S, bool) {
+        let engine = self.engine;
         assert!(!engine.has_begun(), "a fan-out takes no more settings once it was polled");
-        let (limit, window, closed) = (engine.limit(), engine.window(), engine.is_closed());
-        let (source, window) = f(self.source, window);
-        let storage = storage(S::take_back(self.engine.into_bed()));
-        let engine = Engine::new(storage.bed(), limit, window);
+        let (settings, closed) = (engine.settings(), engine.is_closed());
+        (self.source, self.launch, settings, S::take_back(engine.into_bed()), closed)
+    }
+
+    fn put_together(source: St, launch: M, settings: Settings, storage: S, closed: bool) -> Self {
+        let engine = Engine::new(storage.bed(), settings);
         if closed {
             engine.close();
         }
-        FanOut { source, launch: self.launch, engine }
+        Self { source, launch, engine }
     }
 
     /// Takes no more items from the source. Those that were taken are finished and handed out, and then the stream ends.
@@ -466,13 +608,13 @@ where
     /// To drop them instead, drop the stream. Takes effect at the next poll.
     ///
     /// ```
-    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
     /// use tollgate::FanOutExt;
     ///
-    /// let mut endless = stream::repeat(1).fan_out_with(2, |n| async move { n });
-    /// assert_eq!(block_on(endless.next()), Some(1));
+    /// let mut endless = stream::repeat(()).fan_out_with(2, |()| yield_now());
+    /// assert_eq!(block_on(endless.next()), Some(()));
     /// endless.stop();
-    /// assert_eq!(block_on(endless.count()), 1);
+    /// assert_eq!(block_on(endless.count()), 1); // the other one that was running
     /// ```
     pub fn stop(&self) {
         self.engine.close();
@@ -541,12 +683,12 @@ where
     /// ```
     #[track_caller]
     pub fn limit(self, limit: usize) -> Self {
-        let window = self.engine.window();
+        let Settings { window, .. } = self.engine.settings();
+        let weighed = M::Weight::WEIGHED;
         assert!(limit > 0, "{NO_LIMIT}");
-        assert!(limit <= window, "a window of {window} is too narrow for a limit of {limit}");
-        let mut this: Self = self.rebuild(|source, window| (source, window));
-        this.engine.set_limit(limit);
-        this
+        assert!(weighed || limit <= window, "a window of {window} is too narrow for a limit of {limit}");
+        let ahead = weighed || limit < window;
+        self.rebuild(|source, settings| (source, Settings { limit, ahead, ..settings }))
     }
 }
 
@@ -627,7 +769,10 @@ where
     ) -> Result<FanOut<St, M, O, Inline<N, Tabled<W>>>, Self> {
         const { assert!(N <= WakeTable::<W>::SLOTS, "the wake table has too few words for that many futures") };
         match table.claim() {
-            Some(wakes) => Ok(self.restore(|source, window| (source, window), |_| Inline { wakes })),
+            Some(wakes) => {
+                let (source, launch, settings, _, closed) = self.take_apart();
+                Ok(FanOut::put_together(source, launch, settings, Inline { wakes }, closed))
+            }
             None => Err(self),
         }
     }
@@ -645,12 +790,37 @@ where
     #[inline]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
-        this.engine.poll_next(this.source, this.launch, cx)
+        rest_unless_pending(this.launch, |launch| this.engine.poll_next(this.source, launch, cx))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.engine.size_hint(self.source.size_hint())
     }
+}
+
+/// Lets go of what no item has started with when the stream is not coming back soon: after an output, and after a panic.
+#[inline]
+fn rest_unless_pending<Item, M, T>(launch: Pin<&mut M>, poll: impl FnOnce(Pin<&mut M>) -> Poll<T>) -> Poll<T>
+where
+    M: Launch<Item>,
+{
+    struct Rest<'a, Item, M: Launch<Item>>(Pin<&'a mut M>, PhantomData<fn() -> Item>);
+
+    impl<Item, M: Launch<Item>> Drop for Rest<'_, Item, M> {
+        fn drop(&mut self) {
+            self.0.as_mut().rest();
+        }
+    }
+
+    if !M::ADMITS {
+        return poll(launch);
+    }
+    let mut rest = Rest(launch, PhantomData);
+    let result = poll(rest.0.as_mut());
+    if result.is_pending() {
+        mem::forget(rest);
+    }
+    result
 }
 
 impl<St, M, O, S> FusedStream for FanOut<St, M, O, S>
@@ -675,52 +845,12 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FanOut")
             .field("source", &self.source)
-            .field("limit", &self.engine.limit())
-            .field("window", &self.engine.window())
+            .field("limit", &self.engine.settings().limit)
+            .field("window", &self.engine.settings().window)
             .field("waiting", &self.waiting())
             .field("in_flight", &self.in_flight())
             .field("finished", &self.finished())
             .finish_non_exhaustive()
-    }
-}
-
-// === how items become futures ===
-
-impl sealed::Sealed for Direct {}
-
-impl<Fut: Future> Launch<Fut> for Direct {
-    type Future = Fut;
-
-    #[inline]
-    fn launch(&mut self, item: Fut) -> Fut {
-        item
-    }
-}
-
-impl fmt::Debug for Direct {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Direct")
-    }
-}
-
-impl<F> sealed::Sealed for With<F> {}
-
-impl<Item, F, Fut> Launch<Item> for With<F>
-where
-    F: FnMut(Item) -> Fut,
-    Fut: Future,
-{
-    type Future = Fut;
-
-    #[inline]
-    fn launch(&mut self, item: Item) -> Fut {
-        (self.0)(item)
-    }
-}
-
-impl<F> fmt::Debug for With<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("With(..)")
     }
 }
 
@@ -729,11 +859,11 @@ impl<F> fmt::Debug for With<F> {
 impl Order for Unordered {}
 
 impl sealed::Order for Unordered {
-    type Policy = order::AsCompleted;
+    type Policy<K: Hash + Eq> = order::AsCompleted<K>;
 }
 
 impl Order for Ordered {}
 
 impl sealed::Order for Ordered {
-    type Policy = order::AsTaken;
+    type Policy<K: Hash + Eq> = order::AsTaken<K>;
 }

@@ -18,6 +18,7 @@
 
 mod brief;
 mod engine;
+pub(crate) mod loan;
 #[cfg(test)]
 mod models;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 use futures_lite::stream;
-use tollgate::FanOutExt;
 use tollgate::fan_out::WakeTable;
+use tollgate::{FanOutExt, FutureSet, LocalLock};
 
 /// Counts per thread, for tests run side by side.
 struct Counting;
@@ -198,4 +198,28 @@ fn inline_forms_allocate_nothing() {
         assert_eq!(drain(outputs.ordered().stop_when(std::future::pending::<()>())), 5000);
     });
     assert_eq!((made, bytes), (0, 0));
+}
+
+#[test]
+fn a_set_makes_one_allocation_and_none_a_future() {
+    for capacity in [1, 64, 65, 1000] {
+        let (made, bytes, count) = allocations(|| {
+            let set = FutureSet::<_, LocalLock>::with_lock(capacity);
+            let mut given = 0;
+            for n in 0..3 * capacity {
+                let mut future = steps(n % 3);
+                while let Err(back) = set.try_push(future) {
+                    future = back;
+                    given += usize::from(matches!(
+                        set.poll_next(&mut Context::from_waker(Waker::noop())),
+                        Poll::Ready(Some(_))
+                    ));
+                }
+            }
+            given + drain(&set)
+        });
+        assert_eq!((made, count), (1, 3 * capacity), "capacity {capacity}");
+        let room = size_of_val(&steps(0)) + 16;
+        assert!(bytes <= 256 + capacity.next_multiple_of(64) + capacity * room, "{bytes} bytes for {capacity}");
+    }
 }

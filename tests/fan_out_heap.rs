@@ -27,6 +27,30 @@ fn a_thousand_places_are_filled_by_one_poll() {
 }
 
 #[test]
+fn ten_thousand_wakes_at_once_are_all_seen() {
+    // More words than there are flags for them, so that one flag stands for several.
+    let gates = gates(10_000);
+    let mut outputs = through(&gates).fan_out(10_000);
+    let (wakes, waker) = Wakes::new();
+    while outputs.in_flight() < 10_000 {
+        assert!(poll(&mut outputs, &waker).is_pending());
+        assert_eq!(wakes.take(), usize::from(outputs.in_flight() < 10_000));
+    }
+    for step in [3, 2] {
+        gates.iter().step_by(step).for_each(Gate::open);
+        assert_eq!(wakes.take(), 1);
+        let open = gates.iter().filter(|gate| gate.is_open()).count();
+        while outputs.in_flight() + open > 10_000 {
+            assert!(poll(&mut outputs, &waker).is_ready());
+        }
+        assert!(poll(&mut outputs, &waker).is_pending());
+        assert_eq!(wakes.take(), 0);
+    }
+    gates.iter().for_each(Gate::open);
+    assert_eq!(block_on(outputs.count()), 10_000 / 3);
+}
+
+#[test]
 fn an_unlimited_fan_out_of_an_endless_source_lets_its_task_go() {
     let (source, given) = Source::new(usize::MAX);
     let mut outputs = source.fan_out_with(usize::MAX, |_| pending::<()>());

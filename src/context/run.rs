@@ -87,6 +87,11 @@ impl<'a, T: Timer, L: RawLock> Interruption<'a, T, L> {
         let deadline = limits.deadline().map(|at| pending().deadline(limits.timer(), at));
         Self { cancelled: view.cancelled(), deadline, view }
     }
+
+    /// Whether the context has been interrupted, without waiting for it.
+    pub(super) fn check(&self) -> Result<(), Interrupted> {
+        self.view.check()
+    }
 }
 
 impl<T: Timer, L: RawLock> Future for Interruption<'_, T, L> {
@@ -156,7 +161,7 @@ impl<F: Future, T: Timer, L: RawLock> Future for Run<'_, F, T, L> {
         let this = self.project();
         match *this.stage {
             Stage::New => {
-                if let Err(interrupted) = this.interruption.view.check() {
+                if let Err(interrupted) = this.interruption.check() {
                     *this.stage = Stage::Over;
                     return Poll::Ready(Err(interrupted));
                 }

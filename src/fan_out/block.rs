@@ -3,7 +3,7 @@
 //! ```text
 //!            Header                    Block 0          Block 1              entries
 //!   ┌──────────────────────────────┬────────────────┬────────────────┬───┬─────────┬─────────┬───┐
-//!   │ refs  root  layout  hub      │ word flag back │ word flag back │ … │ entry 0 │ entry 1 │ … │
+//!   │ refs  root  layout  hub      │ word …         │ word …         │ … │ entry 0 │ entry 1 │ … │
 //!   └──────────────────────────────┴────────────────┴────────────────┴───┴─────────┴─────────┴───┘
 //!                                  ▲    ▲
 //!                     block of data┘    └ data of a waker = address of its block + number of its bit
@@ -23,10 +23,11 @@
 //! # Invariants
 //!
 //! * **B1** Every pointer here comes from the pointer that the allocator gave, by offsets, and never through a reference to
-//!   a part. So it may be used for all of the allocation, and from a waker's data there is a way back to the header.
+//!   a part. So it may be used for all of the allocation. A block's `header` is that of its allocation, its `hub` is the
+//!   root's.
 //! * **B2** `refs` is one for the [`Chunk`], one for each waker clone, and one for each further chunk whose `root` this is.
 //!   The allocation lives while it is not zero.
-//! * **B3** `root`, `layout`, `flag` and `back` are written once, before anybody else knows of the allocation. All else in
+//! * **B3** `root`, `layout`, `flag`, `direct`, `hub` and `header` are written once, before anybody else knows of the allocation. All else in
 //!   header and blocks is atomic. So shared references are all that is ever made of them.
 //! * **B4** Entries `0..len` are initialised, belong to the chunk alone, and stay where they are until it is dropped, which
 //!   drops them in place. No waker touches them.
@@ -44,9 +45,13 @@ use core::pin::Pin;
 use core::ptr::{self, NonNull};
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::ready::{BITS, Hub, Round, Word, Words};
+use super::ready::{BITS, DIRECT, Hub, Round, Word, Words};
 use super::slots::{Bed, Plan};
 use crate::sync::{AtomicUsize, Ordering};
+
+mod shelf;
+
+pub use shelf::Shelf;
 
 #[repr(C)]
 #[repr(align(64))]
@@ -65,8 +70,10 @@ struct Header {
 struct Block {
     word: Word,
     flag: usize,
-    /// How many blocks come before this one in its chunk.
-    back: usize,
+    /// How many of its bits are on top of the hub: [`DIRECT`] in the first block of all, else none.
+    direct: usize,
+    hub: NonNull<Hub>,
+    header: NonNull<Header>,
 }
 
 const _: () = assert!(align_of::<Block>() >= BITS && size_of::<Header>() % align_of::<Block>() == 0);
@@ -102,49 +109,83 @@ pub struct Heap<T> {
 /// A static, so that all wakers have the same address of it, which `will_wake` compares.
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release_waker);
 
+/// The block and the number of the bit that a waker's data stand for.
+///
 /// # Safety
 ///
-/// `data` is as in B6, and the allocation is alive.
+/// `data` is as in B6.
 #[inline]
-unsafe fn locate(data: *const ()) -> (NonNull<Header>, NonNull<Block>, usize) {
+unsafe fn locate(data: *const ()) -> (*const Block, usize) {
     let bit = data.addr() % BITS;
-    // SAFETY: B6 says that this is within the block, B1 that the pointer is good for all of the allocation, in which the
-    // blocks follow the header. `back` does not change (B3).
-    unsafe {
-        let block = data.byte_sub(bit).cast::<Block>().cast_mut();
-        let header = block.sub((*block).back).cast::<Header>().sub(1);
-        (NonNull::new_unchecked(header), NonNull::new_unchecked(block), bit)
-    }
+    // SAFETY: B6 says that this is within the block.
+    (unsafe { data.byte_sub(bit).cast() }, bit)
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {
     // SAFETY: the waker that is cloned has a share in the allocation, or was lent by its owner (B2).
-    unsafe { retain(locate(data).0) };
+    unsafe { retain((*locate(data).0).header) };
     RawWaker::new(data, &VTABLE)
 }
 
-unsafe fn wake(data: *const ()) {
-    // SAFETY: the waker's own share goes last, also if the task's waker panics.
+/// Notes a wake, and says whether the task does not know yet.
+///
+/// # Safety
+///
+/// As for [`locate`], and the allocation is alive.
+#[inline]
+unsafe fn note(block: *const Block, bit: usize) -> bool {
+    // SAFETY: alive. What is used is atomic or does not change (B3); the root is kept alive by a chunk that is (B2).
     unsafe {
-        let _share = Share(locate(data).0);
-        wake_by_ref(data);
+        let hub = &*(*block).hub.as_ptr();
+        if bit < (*block).direct { hub.wake_direct(bit) } else { hub.wake(&(*block).word, bit, (*block).flag) }
+    }
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: alive by the waker's own share (B2), which goes last.
+    unsafe {
+        let (block, bit) = locate(data);
+        if note(block, bit) {
+            return ring_and_release(block);
+        }
+        drop(Share((*block).header));
+    }
+}
+
+/// # Safety
+///
+/// As for [`wake`].
+#[inline(never)]
+unsafe fn ring_and_release(block: *const Block) {
+    // SAFETY: as in `wake`. The share goes last, also if the task's waker panics.
+    unsafe {
+        let _share = Share((*block).header);
+        (*(*block).hub.as_ptr()).ring();
     }
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
-    // SAFETY: alive as in `clone`. References to parts that are atomic or do not change (B3); the root is kept alive by a
-    // chunk that is (B2).
+    // SAFETY: alive as in `clone`.
     unsafe {
-        let (header, block, bit) = locate(data);
-        let block = block.as_ref();
-        let hub = &(*header.as_ref().root.as_ptr()).hub;
-        hub.wake(&block.word, 1 << bit, block.flag);
+        let (block, bit) = locate(data);
+        if note(block, bit) {
+            ring(block);
+        }
     }
+}
+
+/// # Safety
+///
+/// As for [`wake_by_ref`].
+#[inline(never)]
+unsafe fn ring(block: *const Block) {
+    // SAFETY: as in `wake_by_ref`.
+    unsafe { (*(*block).hub.as_ptr()).ring() };
 }
 
 unsafe fn release_waker(data: *const ()) {
     // SAFETY: the waker has a share, which this is the end of.
-    drop(Share(unsafe { locate(data).0 }));
+    drop(Share(unsafe { (*locate(data).0).header }));
 }
 
 // === shares ===
@@ -174,19 +215,30 @@ unsafe fn retain(header: NonNull<Header>) {
 }
 
 impl Drop for Share {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: this share keeps the allocation alive up to the decrement (B2); the last one is alone with it after that,
-        // and no references to it are left. The layout is the one that it was made with.
+        // and no references to it are left.
         unsafe {
             // ORDERING: Release pairs with the Acquire of the last decrement, which thus comes after everybody's last use.
-            if (*self.0.as_ptr()).refs.fetch_sub(1, Ordering::AcqRel) != 1 {
-                return;
+            if (*self.0.as_ptr()).refs.fetch_sub(1, Ordering::AcqRel) == 1 {
+                free(self.0);
             }
-            let (root, layout) = ((*self.0.as_ptr()).root, (*self.0.as_ptr()).layout);
-            let _root = (root != self.0).then(|| Share(root));
-            ptr::drop_in_place(&raw mut (*self.0.as_ptr()).hub);
-            dealloc(self.0.as_ptr().cast(), layout);
         }
+    }
+}
+
+/// # Safety
+///
+/// The count has just become zero.
+#[cold]
+unsafe fn free(header: NonNull<Header>) {
+    // SAFETY: nobody else has it (B2). The layout is the one that it was made with.
+    unsafe {
+        let (root, layout) = ((*header.as_ptr()).root, (*header.as_ptr()).layout);
+        let _root = (root != header).then(|| Share(root));
+        ptr::drop_in_place(&raw mut (*header.as_ptr()).hub);
+        dealloc(header.as_ptr().cast(), layout);
     }
 }
 
@@ -225,9 +277,11 @@ impl<T> Chunk<T> {
         // SAFETY: all of this is within the allocation and aligned, as the layout has it.
         let entries = unsafe {
             header.write(Header { refs: AtomicUsize::new(1), root, layout, hub: Hub::new() });
+            let hub = NonNull::new_unchecked(&raw mut (*root.as_ptr()).hub);
             let blocks = header.add(1).cast::<Block>();
-            for back in 0..count {
-                blocks.add(back).write(Block { word: Word::new(), flag: Hub::flag(first + back), back });
+            for number in 0..count {
+                let (flag, direct) = (Hub::flag(first + number), if first + number == 0 { DIRECT } else { 0 });
+                blocks.add(number).write(Block { word: Word::new(), flag, direct, hub, header });
             }
             base.add(entries_at).cast::<T>()
         };
@@ -247,9 +301,9 @@ impl<T> Chunk<T> {
         if !self.blocks.contains(&number) {
             return None;
         }
-        let back = number - self.blocks.start;
+        let at = number - self.blocks.start;
         // SAFETY: that many blocks follow the header (B1), the chunk's share keeps them alive (B2), an atomic (B3).
-        unsafe { Some(&(*self.header.add(1).cast::<Block>().add(back).as_ptr()).word) }
+        unsafe { Some(&(*self.header.add(1).cast::<Block>().add(at).as_ptr()).word) }
     }
 
     fn is_full(&self) -> bool {
@@ -272,8 +326,13 @@ impl<T> Chunk<T> {
         }
         // SAFETY: initialised, hence within the allocation (B4); and where there is an entry there is a block for it (B6).
         unsafe {
-            let block = self.header.add(1).cast::<Block>().add(at / BITS).as_ptr().cast_const();
-            Some((self.entries.add(at), block.byte_add(at % BITS).cast()))
+            let blocks = self.header.add(1).cast::<Block>().as_ptr().cast_const();
+            let data = if size_of::<Block>() == BITS {
+                blocks.byte_add(at) // the same, in one step
+            } else {
+                blocks.add(at / BITS).byte_add(at % BITS)
+            };
+            Some((self.entries.add(at), data.cast()))
         }
     }
 }
@@ -412,7 +471,7 @@ impl<T> Bed for Heap<T> {
         unsafe { Pin::new_unchecked(self.chunks.entry(number as usize).0.as_mut()) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn with_waker<R>(self: Pin<&mut Self>, number: u32, _task: &Waker, f: impl FnOnce(Pin<&mut T>, &Waker) -> R) -> R {
         let (mut entry, data) = self.chunks.entry(number as usize);
         // SAFETY: the data is as in B6, by way of B1. The functions of the table do what wakers should: they touch atomics
@@ -422,16 +481,29 @@ impl<T> Bed for Heap<T> {
         f(unsafe { Pin::new_unchecked(entry.as_mut()) }, &waker)
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_woken(self: Pin<&mut Self>) -> Option<u32> {
         let Self { chunks, round } = self.get_mut();
-        round.next(chunks.root.hub()?, chunks).map(|number| number as u32)
+        if round.is_over() {
+            let hub = chunks.root.hub()?;
+            if round.is_quiet(hub, chunks) {
+                return None;
+            }
+            round.find(hub, chunks);
+        }
+        round.next().map(|number| number as u32)
+    }
+
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        self.chunks.root.hub().is_none_or(|hub| self.round.is_quiet(hub, &self.chunks))
     }
 
     #[inline]
     fn sleep(self: Pin<&mut Self>, task: &Waker) -> bool {
         // Without entries there is nobody to wake anybody.
-        self.chunks.root.hub().is_none_or(|hub| hub.sleep(task))
+        let Self { chunks, round } = self.get_mut();
+        chunks.root.hub().is_none_or(|hub| round.sleep(hub, task))
     }
 }
 

@@ -1,16 +1,19 @@
 //! The engine: takes from the source, starts, polls what was woken, hands out. Every decision, and no memory of its own.
 
 use core::future::Future;
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::Launch;
+use super::launch::{Launch, Never};
 use super::order::{NIL, Policy};
-use super::slots::{Bed, Entry, Plan, Slots};
-use crate::sync::{AtomicBool, Ordering};
+use super::slots::{Bed, Entry, Plan, Slots, Weight};
+use crate::sync::{AtomicUsize, Ordering};
+
+mod progress;
 
 /// Streams that want no more than this get everything in one allocation; others begin small and grow.
 const ONE_ALLOCATION: usize = 16 * 1024;
@@ -25,45 +28,84 @@ const STEPS_A_SLOT: usize = 4;
 /// The same while there is an item to hand out.
 const STEPS_BESIDE_AN_ITEM: usize = 256;
 
+/// What was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// What runs weighs at most this.
+    pub limit: usize,
+    /// Items that are taken and not given out, at most.
+    pub window: usize,
+    /// Whether to take items although one that could start waits for something else.
+    pub ahead: bool,
+}
+
 pin_project! {
     pub struct Engine<B, O> {
         #[pin]
         slots: Slots<B>,
         order: O,
-        limit: usize,
-        window: usize,
-        // Nothing more is taken: the source is at its end, or was stopped. Atomic so that stopping needs no pin.
-        closed: AtomicBool,
+        settings: Settings,
+        // The window, or 0 when nothing more is taken: the source is at its end, or was stopped. Atomic so that stopping
+        // needs no pin.
+        room: AtomicUsize,
         begun: bool,
+        // The last poll handed out an item that was ready when it started.
+        passed: bool,
+        // Steps in a poll, at most.
+        budget: usize,
     }
 }
 
-/// What one poll may still do.
-struct Budget {
-    spent: usize,
-    most: usize,
+/// Who has said, in this poll, that there is nothing for now.
+#[derive(Default)]
+struct Asked {
+    source: bool,
+    permit: bool,
+    /// The source was not asked, because there are no permits at all.
+    paused: bool,
+    /// There will be no permit again.
+    never: bool,
+}
+
+impl Asked {
+    /// A future has finished, and may have had the permit that is waited for.
+    #[inline]
+    fn again(&mut self) {
+        self.permit = false;
+        if mem::take(&mut self.paused) {
+            self.source = false;
+        }
+    }
+
+    /// Gives back a permit that nothing is going to start with, and leaves the queue unless something waits for it.
+    #[inline]
+    fn rest<I, M: Launch<I>>(&self, launch: Pin<&mut M>) {
+        if M::ADMITS && !self.permit {
+            launch.rest();
+        }
+    }
 }
 
 impl<B, O: Policy> Engine<B, O> {
-    pub fn new(bed: B, limit: usize, window: usize) -> Self {
-        let window = window.min(MOST);
-        Self { slots: Slots::new(bed), order: O::new(), limit, window, closed: AtomicBool::new(false), begun: false }
+    pub fn new(bed: B, settings: Settings) -> Self {
+        let window = settings.window.min(MOST);
+        Self {
+            slots: Slots::new(bed),
+            order: O::new(),
+            settings: Settings { window, ..settings },
+            room: AtomicUsize::new(window),
+            begun: false,
+            passed: false,
+            budget: window.saturating_mul(STEPS_A_SLOT).min(MOST_STEPS),
+        }
     }
 
-    pub fn limit(&self) -> usize {
-        self.limit
-    }
-
-    pub fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
+    pub fn settings(&self) -> Settings {
+        self.settings
     }
 
     pub fn into_bed(self) -> B {
         self.slots.into_bed()
-    }
-
-    pub fn window(&self) -> usize {
-        self.window
     }
 
     /// Whether anything was polled.
@@ -75,21 +117,27 @@ impl<B, O: Policy> Engine<B, O> {
         &self.slots
     }
 
+    /// How many items may be taken at a time.
+    #[inline]
+    fn room(&self) -> usize {
+        // ORDERING: Relaxed. Whoever polls has exclusive access, which carries what was stored before.
+        self.room.load(Ordering::Relaxed)
+    }
+
     #[inline]
     pub fn is_closed(&self) -> bool {
-        // ORDERING: Relaxed. Whoever polls has exclusive access, which carries what was stored before.
-        self.closed.load(Ordering::Relaxed)
+        self.room() == 0
     }
 
     #[inline]
     pub fn close(&self) {
-        // ORDERING: Relaxed, as in `is_closed`.
-        self.closed.store(true, Ordering::Relaxed);
+        // ORDERING: Relaxed, as in `room`.
+        self.room.store(0, Ordering::Relaxed);
     }
 
     #[inline]
     pub fn is_over(&self) -> bool {
-        self.is_closed() && self.slots.taken() == 0
+        self.slots.taken() == 0 && self.is_closed()
     }
 
     pub fn size_hint(&self, source: (usize, Option<usize>)) -> (usize, Option<usize>) {
@@ -110,141 +158,302 @@ fn plan(window: usize, (lower, upper): (usize, Option<usize>)) -> Plan {
     Plan { first, most: window }
 }
 
-impl<I, F, B, O> Engine<B, O>
+impl<I, F, W, B, O> Engine<B, O>
 where
     F: Future,
-    B: Bed<Entry = Entry<I, F>>,
+    W: Weight,
+    B: Bed<Entry = Entry<I, F, W, O::Note>>,
     O: Policy,
 {
     /// One poll.
     ///
-    /// First one woken future, then the source and what can start, then an item out. So neither of the three can keep
-    /// the others from happening, however ready it always is.
+    /// Places that are free are filled first, so that as much as possible is running when an output is handed out. What
+    /// finishes is handed out at once, without going through its slot, if nothing came before it and its place cannot be
+    /// filled meanwhile anyway.
+    ///
+    /// Whatever is always ready keeps nothing else from happening: a woken future has its turn before places are filled
+    /// when outputs wait, and after an item that was ready when it started.
     #[inline]
     pub fn poll_next<St, M>(
         mut self: Pin<&mut Self>,
         mut source: Pin<&mut St>,
-        launch: &mut M,
+        mut launch: Pin<&mut M>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<F::Output>>
     where
         St: Stream<Item = I>,
-        M: Launch<I, Future = F>,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
     {
-        *self.as_mut().project().begun = true;
-        self.as_mut().project().slots.begin_poll();
-        let mut budget = Budget::new(self.window);
-        let mut asked = false;
+        let mut this = self.as_mut().project();
+        *this.begun = true;
+        this.slots.as_mut().begin_poll();
+        let mut spent = 0;
+        let mut asked = Asked::default();
+        if mem::take(this.passed) | self.has_output() && !self.slots.is_quiet() {
+            spent += 1;
+            self.as_mut().poll_first(cx.waker());
+        }
         loop {
-            let woken = self.as_mut().project().slots.next_woken();
-            if let Some(number) = woken {
-                budget.spend();
-                self.as_mut().poll_slot(number, cx.waker());
-            }
-            if self.can_take() || self.can_start_waiting() {
-                self.as_mut().fill(source.as_mut(), launch, cx, &mut asked, &mut budget);
+            if let Some(output) = self.as_mut().fill(source.as_mut(), launch.as_mut(), cx, &mut asked, &mut spent) {
+                *self.project().passed = true;
+                return Poll::Ready(Some(output));
             }
             if let Some(output) = self.as_mut().hand_out() {
                 return Poll::Ready(Some(output));
             }
-            if self.is_over() {
-                return Poll::Ready(None);
+            // What finishes is handed out at once if its place can be filled only after that.
+            let full = self.order.waiting() == NIL && (asked.source || !self.can_take::<M>());
+            let front = self.order.front();
+            loop {
+                if spent >= self.budget {
+                    cx.waker().wake_by_ref();
+                    asked.rest(launch);
+                    return Poll::Pending;
+                }
+                let Some(number) = self.as_mut().project().slots.next_woken() else {
+                    if self.is_over() {
+                        return Poll::Ready(None);
+                    }
+                    if self.as_mut().project().slots.sleep(cx.waker()) {
+                        asked.rest(launch);
+                        return Poll::Pending;
+                    }
+                    continue;
+                };
+                spent += 1;
+                if !(full && O::may_pass(front, number)) {
+                    if self.as_mut().poll_slot(number, cx.waker()) {
+                        asked.again();
+                        break;
+                    }
+                } else if let Some(output) = self.as_mut().poll_out(number, cx.waker()) {
+                    return Poll::Ready(Some(output));
+                }
             }
-            if budget.is_spent() {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if woken.is_none() && self.as_mut().project().slots.sleep(cx.waker()) {
-                return Poll::Pending;
-            }
+        }
+    }
+
+    /// Polls one future that was woken, if there is any, whatever else there is to do.
+    #[inline(never)]
+    fn poll_first(mut self: Pin<&mut Self>, task: &Waker) {
+        if let Some(number) = self.as_mut().project().slots.next_woken() {
+            self.poll_slot(number, task);
+        }
+    }
+
+    /// Whether there is room for something of this weight.
+    #[inline]
+    fn fits(&self, weight: W) -> bool {
+        // Without weights the count is never above the limit, and the same as the difference being at least one.
+        if W::WEIGHED {
+            weight.get() <= self.settings.limit - self.slots.load()
+        } else {
+            self.slots.running() < self.settings.limit
         }
     }
 
     #[inline]
     fn can_start_waiting(&self) -> bool {
-        self.order.waiting() != NIL && self.slots.running() < self.limit
+        let waiting = self.order.waiting();
+        waiting != NIL && self.fits(self.slots.weight(waiting))
     }
 
     #[inline]
-    fn can_take(&self) -> bool {
-        self.slots.taken() < self.window && !self.is_closed()
+    fn can_take<M: Launch<I>>(&self) -> bool {
+        // Where items wait for nothing but a place to run in, those that wait were taken ahead on purpose.
+        let no_further = W::WEIGHED || M::ADMITS;
+        self.slots.taken() < self.room() && (!no_further || self.settings.ahead || self.order.waiting() == NIL)
     }
 
-    /// Starts what waits and takes from the source, until there is no place or nothing to be had.
+    /// Asks to let an item in that would start otherwise.
+    #[inline]
+    fn admits<M>(self: Pin<&mut Self>, launch: Pin<&mut M>, cx: &mut Context<'_>, asked: &mut Asked) -> bool
+    where
+        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
+    {
+        if !M::ADMITS {
+            return true;
+        }
+        if asked.permit {
+            return false;
+        }
+        match launch.poll_admit(cx) {
+            Poll::Ready(Ok(())) => return true,
+            Poll::Ready(Err(Never)) => {
+                asked.never = true;
+                self.drop_waiting();
+            }
+            Poll::Pending => {}
+        }
+        asked.permit = true;
+        false
+    }
+
+    /// Nothing will be let in any more: takes nothing more, and drops the items that wait.
+    #[cold]
+    fn drop_waiting(mut self: Pin<&mut Self>) {
+        self.close();
+        while self.order.waiting() != NIL {
+            let number = self.order.waiting();
+            let mut this = self.as_mut().project();
+            this.order.started(&mut this.slots);
+            let item = this.slots.begin(number);
+            let guard = Settle { engine: self.as_mut(), number, starts: None };
+            drop(item);
+            drop(guard);
+        }
+    }
+
+    /// Starts what waits and takes from the source, until there is no place or nothing to be had, or until an item is
+    /// ready when it starts and nothing is before it.
+    #[inline(always)]
     fn fill<St, M>(
         mut self: Pin<&mut Self>,
         mut source: Pin<&mut St>,
-        launch: &mut M,
+        mut launch: Pin<&mut M>,
         cx: &mut Context<'_>,
-        asked: &mut bool,
-        budget: &mut Budget,
-    ) where
+        asked: &mut Asked,
+        spent: &mut usize,
+    ) -> Option<F::Output>
+    where
         St: Stream<Item = I>,
-        M: Launch<I, Future = F>,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
     {
-        while !(budget.is_spent() || budget.is_late() && self.has_output()) {
-            if self.can_start_waiting() {
-                budget.spend();
-                self.as_mut().start_waiting(launch, cx.waker());
-                continue;
-            }
-            if *asked || !self.can_take() {
-                return;
-            }
-            let item = match source.as_mut().poll_next(cx) {
-                Poll::Ready(Some(item)) => item,
-                Poll::Ready(None) => return self.close(),
-                Poll::Pending => {
-                    *asked = true;
-                    return;
+        loop {
+            if self.can_start_waiting() && self.as_mut().admits(launch.as_mut(), cx, asked) {
+                *spent += 1;
+                self.as_mut().start_waiting(launch.as_mut(), cx.waker());
+            } else if asked.source || !self.can_take::<M>() {
+                return None;
+            } else if let Some(item) = self.as_mut().take(source.as_mut(), launch.as_mut(), cx, asked) {
+                *spent += 2;
+                let weight = launch.as_mut().weight(&item).at_most(self.settings.limit);
+                let this = self.as_mut().project();
+                let place = this.order.place(&this.slots, || launch.as_mut().key(&item));
+                let no_further = W::WEIGHED || M::ADMITS;
+                let is_next = O::is_free(&place) && (!no_further || self.order.waiting() == NIL);
+                if is_next && self.fits(weight) && self.as_mut().admits(launch.as_mut(), cx, asked) {
+                    let future = launch.as_mut().launch(item);
+                    let output = self.as_mut().start(future, weight, place, source.as_ref().get_ref(), cx.waker());
+                    if output.is_some() {
+                        return output;
+                    }
+                } else {
+                    self.as_mut().keep_waiting(item, weight, place, source.as_ref().get_ref());
+                    if M::ADMITS && asked.never {
+                        self.as_mut().drop_waiting();
+                    }
                 }
-            };
-            budget.spend();
-            if self.slots.running() < self.limit {
-                budget.spend();
-                self.as_mut().start(launch.launch(item), source.as_ref().get_ref(), cx.waker());
-            } else {
-                let mut this = self.as_mut().project();
-                let window = *this.window;
-                let number = this.slots.as_mut().insert_item(item, || plan(window, source.size_hint()));
-                this.order.taken(&mut this.slots, number, false);
+            }
+            if *spent >= self.budget || *spent >= STEPS_BESIDE_AN_ITEM && self.has_output() {
+                return None;
             }
         }
     }
 
-    /// Starts a future that was just made: its first poll is now.
+    /// Takes an item from the source, if there is one to be had.
     #[inline]
-    fn start<St: Stream>(mut self: Pin<&mut Self>, future: F, source: &St, task: &Waker) {
-        let mut this = self.as_mut().project();
-        let window = *this.window;
-        let number = this.slots.as_mut().insert_future(future, || plan(window, source.size_hint()));
-        this.order.taken(&mut this.slots, number, true);
-        self.poll_slot(number, task);
+    fn take<St, M>(
+        mut self: Pin<&mut Self>,
+        source: Pin<&mut St>,
+        launch: Pin<&mut M>,
+        cx: &mut Context<'_>,
+        asked: &mut Asked,
+    ) -> Option<I>
+    where
+        St: Stream<Item = I>,
+        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
+    {
+        let paused = M::ADMITS && self.order.waiting() == NIL && launch.is_paused();
+        if paused && !self.as_mut().admits(launch, cx, asked) {
+            (asked.source, asked.paused) = (true, true);
+            return None;
+        }
+        match source.poll_next(cx) {
+            Poll::Ready(Some(item)) => return Some(item),
+            Poll::Ready(None) => self.close(),
+            Poll::Pending => asked.source = true,
+        }
+        None
+    }
+
+    /// Puts an item where it waits for its turn.
+    #[inline]
+    fn keep_waiting<St: Stream>(self: Pin<&mut Self>, item: I, weight: W, place: O::Place, source: &St) {
+        let mut this = self.project();
+        let window = this.settings.window;
+        let number = this.slots.as_mut().insert_item(item, weight, || plan(window, source.size_hint()));
+        this.order.taken(&mut this.slots, number, place, false);
+    }
+
+    /// Starts a future that was just made: its first poll is now. Its output is handed out if nothing is before it.
+    #[inline(always)]
+    fn start<St: Stream>(
+        mut self: Pin<&mut Self>,
+        future: F,
+        weight: W,
+        place: O::Place,
+        source: &St,
+        task: &Waker,
+    ) -> Option<F::Output> {
+        let this = self.as_mut().project();
+        let window = this.settings.window;
+        let number = this.slots.reserve(|| plan(window, source.size_hint()));
+        let mut guard = Settle { engine: self.as_mut(), number, starts: Some(place) };
+        let output = guard.engine.as_mut().project().slots.start(future, weight, task);
+        let place = guard.starts.take();
+        mem::forget(guard);
+        let Some(place) = place else { unreachable!("the place of what starts") };
+        let mut this = self.project();
+        match output {
+            None => this.order.taken(&mut this.slots, number, place, true),
+            Some(output) if this.order.front() != NIL => {
+                this.slots.as_mut().keep(output);
+                this.order.taken(&mut this.slots, number, place, true);
+                this.order.finished(&mut this.slots, number);
+            }
+            Some(output) => return Some(output),
+        }
+        None
     }
 
     /// Starts the first item that waits.
-    fn start_waiting<M: Launch<I, Future = F>>(mut self: Pin<&mut Self>, launch: &mut M, task: &Waker) {
+    fn start_waiting<M>(mut self: Pin<&mut Self>, launch: Pin<&mut M>, task: &Waker)
+    where
+        M: Launch<I, Future = F, Weight = W, Key = O::Key>,
+    {
         let number = self.order.waiting();
         let mut this = self.as_mut().project();
         this.order.started(&mut this.slots);
         let item = this.slots.begin(number);
-        let guard = Settle { engine: self.as_mut(), number };
+        let guard = Settle { engine: self.as_mut(), number, starts: None };
         let future = launch.launch(item);
-        core::mem::forget(guard);
+        mem::forget(guard);
         self.as_mut().project().slots.run(number, future);
         self.poll_slot(number, task);
     }
 
-    /// Polls the future in a slot, if there is one.
-    #[inline]
-    fn poll_slot(mut self: Pin<&mut Self>, number: u32, task: &Waker) {
-        let mut guard = Settle { engine: self.as_mut(), number };
+    /// Polls the future in a slot, if there is one, and says whether it finished.
+    fn poll_slot(mut self: Pin<&mut Self>, number: u32, task: &Waker) -> bool {
+        let mut guard = Settle { engine: self.as_mut(), number, starts: None };
         let finished = guard.engine.as_mut().project().slots.poll(number, task);
-        core::mem::forget(guard);
+        mem::forget(guard);
         if finished {
             let mut this = self.project();
             this.order.finished(&mut this.slots, number);
         }
+        finished
+    }
+
+    /// Polls the future in a slot, if there is one, and hands out its output.
+    #[inline(always)]
+    fn poll_out(mut self: Pin<&mut Self>, number: u32, task: &Waker) -> Option<F::Output> {
+        let mut guard = Settle { engine: self.as_mut(), number, starts: None };
+        let finished = guard.engine.as_mut().project().slots.poll_out(number, task);
+        mem::forget(guard);
+        let (output, link) = finished?;
+        self.project().order.passed(number, link);
+        Some(output)
     }
 
     #[inline]
@@ -253,7 +462,7 @@ where
         front != NIL && self.slots.is_done(front)
     }
 
-    #[inline]
+    #[inline(always)]
     fn hand_out(self: Pin<&mut Self>) -> Option<F::Output> {
         if !self.has_output() {
             return None;
@@ -269,56 +478,44 @@ where
 struct Settle<'a, E: Settles> {
     engine: Pin<&'a mut E>,
     number: u32,
+    /// For a slot that is reserved and not taken yet: where its item belongs.
+    starts: Option<E::Place>,
 }
 
 trait Settles {
-    fn settle(self: Pin<&mut Self>, number: u32);
+    type Place;
+
+    fn settle(self: Pin<&mut Self>, number: u32, starts: Option<Self::Place>);
 }
 
 impl<E: Settles> Drop for Settle<'_, E> {
     fn drop(&mut self) {
-        self.engine.as_mut().settle(self.number);
+        self.engine.as_mut().settle(self.number, self.starts.take());
     }
 }
 
-impl<I, F, B, O> Settles for Engine<B, O>
+impl<I, F, W, B, O> Settles for Engine<B, O>
 where
     F: Future,
-    B: Bed<Entry = Entry<I, F>>,
+    W: Weight,
+    B: Bed<Entry = Entry<I, F, W, O::Note>>,
     O: Policy,
 {
+    type Place = O::Place;
+
     #[cold]
-    fn settle(self: Pin<&mut Self>, number: u32) {
+    fn settle(self: Pin<&mut Self>, number: u32, starts: Option<O::Place>) {
         let mut this = self.project();
-        if this.slots.as_mut().settle(number) {
+        if let Some(place) = starts {
+            if this.slots.as_mut().settle_start() {
+                this.order.taken(&mut this.slots, number, place, true);
+                this.order.finished(&mut this.slots, number);
+            }
+        } else if this.slots.as_mut().settle(number) {
             this.order.finished(&mut this.slots, number);
         } else {
             this.order.gone(&mut this.slots, number);
             this.slots.release(number);
         }
-    }
-}
-
-// === impl Budget ===
-
-impl Budget {
-    #[inline]
-    fn new(window: usize) -> Self {
-        Self { spent: 0, most: window.saturating_mul(STEPS_A_SLOT).min(MOST_STEPS) }
-    }
-
-    #[inline]
-    fn spend(&mut self) {
-        self.spent += 1;
-    }
-
-    #[inline]
-    fn is_spent(&self) -> bool {
-        self.spent >= self.most
-    }
-
-    #[inline]
-    fn is_late(&self) -> bool {
-        self.spent >= STEPS_BESIDE_AN_ITEM
     }
 }

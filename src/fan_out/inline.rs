@@ -65,6 +65,13 @@ pub trait Wakes: super::sealed::Sealed {
     #[doc(hidden)]
     fn with_waker<R>(&mut self, number: usize, task: &Waker, f: impl FnOnce(&Waker) -> R) -> R;
 
+    /// Whether [`next`](Self::next) would find nothing, for those who can tell quickly.
+    #[doc(hidden)]
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        false
+    }
+
     /// Prepares for `Pending`; false if something was woken already.
     #[doc(hidden)]
     fn sleep(&mut self, task: &Waker) -> bool;
@@ -141,6 +148,11 @@ impl<T, const N: usize, K: Wakes> slots::Bed for Bed<Places<T, N>, K> {
                 return Some(number as u32);
             }
         }
+    }
+
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        self.wakes.is_quiet()
     }
 
     #[inline]

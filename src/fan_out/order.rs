@@ -4,13 +4,20 @@
 //! for any item, and growing means nothing to a list. A ring by sequence number would be smaller still, but it needs the
 //! slot of exactly that number to be free, and to move when the ring grows; pinned futures cannot.
 
+use core::marker::PhantomData;
+
 /// No slot.
 pub const NIL: u32 = u32::MAX;
 
-/// The links between slots: one a slot.
+/// The links between slots: one a slot, and a note.
 pub trait Links {
+    /// What an order writes down about a slot beside the link.
+    type Note;
+
     fn next(&self, slot: u32) -> u32;
     fn set_next(&mut self, slot: u32, next: u32);
+    fn read<R>(&self, slot: u32, f: impl FnOnce(&Self::Note) -> R) -> R;
+    fn write<R>(&mut self, slot: u32, f: impl FnOnce(&mut Self::Note) -> R) -> R;
 }
 
 /// First in, first out. The link of the last one means nothing.
@@ -24,50 +31,79 @@ pub struct List {
 ///
 /// ```text
 ///   taken(starts = false) ── started ──┐
-///   taken(starts = true) ──────────────┴──► finished ── given
+///   taken(starts = true) ──────────────┼──► finished ── given
+///                                      ├──► passed
 ///                                      └──► gone
 /// ```
+///
+/// An item that starts, finishes and is handed out in one go, with nothing before it, is not told of at all.
 pub trait Policy {
+    /// What results are kept apart by.
+    type Key;
+    /// What is written down about a slot.
+    type Note: Default;
+    /// Where an item belongs, found out before it has a slot.
+    type Place;
+
     fn new() -> Self;
 
-    /// An item was taken and sits in `slot`. If it `starts` at once, nothing else is waiting.
-    fn taken(&mut self, links: &mut impl Links, slot: u32, starts: bool);
+    /// Where an item with `key` belongs; good until the next call that changes anything.
+    fn place<L>(&self, links: &L, key: impl FnOnce() -> Self::Key) -> Self::Place
+    where
+        L: Links<Note = Self::Note>;
+
+    /// Whether what belongs there may start at once.
+    fn is_free(place: &Self::Place) -> bool;
+
+    /// An item was taken and sits in `slot`. If it `starts` at once, its place is free.
+    fn taken<L>(&mut self, links: &mut L, slot: u32, place: Self::Place, starts: bool)
+    where
+        L: Links<Note = Self::Note>;
 
     /// The slot that is to start next, or [`NIL`].
     fn waiting(&self) -> u32;
 
     /// What [`waiting`](Self::waiting) named was started.
-    fn started(&mut self, links: &mut impl Links);
+    fn started(&mut self, links: &mut impl Links<Note = Self::Note>);
 
     /// The output of `slot` is there.
-    fn finished(&mut self, links: &mut impl Links, slot: u32);
+    fn finished(&mut self, links: &mut impl Links<Note = Self::Note>, slot: u32);
 
     /// The slot whose output is to be handed out next, whether it is there yet or not, or [`NIL`].
     fn front(&self) -> u32;
 
     /// The output of [`front`](Self::front) was handed out.
-    fn given(&mut self, links: &mut impl Links);
+    fn given(&mut self, links: &mut impl Links<Note = Self::Note>);
+
+    /// Whether the output of `slot`, which runs, may be handed out the moment that it is there. `front` is what
+    /// [`front`](Self::front) says; as long as nothing finishes, starts or is handed out, that is the same.
+    fn may_pass(front: u32, slot: u32) -> bool;
+
+    /// The output of `slot` was handed out at once, as [`may_pass`](Self::may_pass) said. Its link was `link`.
+    fn passed(&mut self, slot: u32, link: u32);
 
     /// What was started in `slot` is gone and leaves no output.
-    fn gone(&mut self, links: &mut impl Links, slot: u32);
+    fn gone(&mut self, links: &mut impl Links<Note = Self::Note>, slot: u32);
 }
 
 /// Results as they complete.
 ///
 /// What runs is in no list: it is found by its wake.
 #[derive(Debug)]
-pub struct AsCompleted {
+pub struct AsCompleted<K> {
     waiting: List,
     finished: List,
+    _key: PhantomData<fn() -> K>,
 }
 
 /// Results in the order of the input.
 ///
 /// One list of everything taken. Items start in that order too, so those that wait are its tail.
 #[derive(Debug)]
-pub struct AsTaken {
+pub struct AsTaken<K> {
     all: List,
     waiting: u32,
+    _key: PhantomData<fn() -> K>,
 }
 
 // === impl List ===
@@ -95,6 +131,12 @@ impl List {
     #[inline]
     pub fn pop_front(&mut self, links: &impl Links) {
         self.head = self.after(links, self.head);
+    }
+
+    /// Takes the first one out, whose link is known.
+    #[inline]
+    pub fn pop_linked(&mut self, link: u32) {
+        self.head = if self.head == self.tail { NIL } else { link };
     }
 
     /// The slot behind `slot`, which is in this list, or [`NIL`].
@@ -127,13 +169,25 @@ impl List {
 
 // === impl AsCompleted ===
 
-impl Policy for AsCompleted {
+impl<K> Policy for AsCompleted<K> {
+    type Key = K;
+    type Note = ();
+    type Place = ();
+
     fn new() -> Self {
-        Self { waiting: List::new(), finished: List::new() }
+        Self { waiting: List::new(), finished: List::new(), _key: PhantomData }
     }
 
     #[inline]
-    fn taken(&mut self, links: &mut impl Links, slot: u32, starts: bool) {
+    fn place<L: Links<Note = ()>>(&self, _: &L, _: impl FnOnce() -> K) {}
+
+    #[inline]
+    fn is_free((): &()) -> bool {
+        true
+    }
+
+    #[inline]
+    fn taken<L: Links<Note = ()>>(&mut self, links: &mut L, slot: u32, (): (), starts: bool) {
         if !starts {
             self.waiting.push_back(links, slot);
         }
@@ -144,12 +198,12 @@ impl Policy for AsCompleted {
         self.waiting.head()
     }
 
-    fn started(&mut self, links: &mut impl Links) {
+    fn started(&mut self, links: &mut impl Links<Note = ()>) {
         self.waiting.pop_front(links);
     }
 
     #[inline]
-    fn finished(&mut self, links: &mut impl Links, slot: u32) {
+    fn finished(&mut self, links: &mut impl Links<Note = ()>, slot: u32) {
         self.finished.push_back(links, slot);
     }
 
@@ -159,22 +213,42 @@ impl Policy for AsCompleted {
     }
 
     #[inline]
-    fn given(&mut self, links: &mut impl Links) {
+    fn given(&mut self, links: &mut impl Links<Note = ()>) {
         self.finished.pop_front(links);
     }
 
-    fn gone(&mut self, _: &mut impl Links, _: u32) {}
+    #[inline]
+    fn may_pass(front: u32, _: u32) -> bool {
+        front == NIL
+    }
+
+    #[inline]
+    fn passed(&mut self, _: u32, _: u32) {}
+
+    fn gone(&mut self, _: &mut impl Links<Note = ()>, _: u32) {}
 }
 
 // === impl AsTaken ===
 
-impl Policy for AsTaken {
+impl<K> Policy for AsTaken<K> {
+    type Key = K;
+    type Note = ();
+    type Place = ();
+
     fn new() -> Self {
-        Self { all: List::new(), waiting: NIL }
+        Self { all: List::new(), waiting: NIL, _key: PhantomData }
     }
 
     #[inline]
-    fn taken(&mut self, links: &mut impl Links, slot: u32, starts: bool) {
+    fn place<L: Links<Note = ()>>(&self, _: &L, _: impl FnOnce() -> K) {}
+
+    #[inline]
+    fn is_free((): &()) -> bool {
+        true
+    }
+
+    #[inline]
+    fn taken<L: Links<Note = ()>>(&mut self, links: &mut L, slot: u32, (): (), starts: bool) {
         self.all.push_back(links, slot);
         if !starts && self.waiting == NIL {
             self.waiting = slot;
@@ -186,12 +260,12 @@ impl Policy for AsTaken {
         self.waiting
     }
 
-    fn started(&mut self, links: &mut impl Links) {
+    fn started(&mut self, links: &mut impl Links<Note = ()>) {
         self.waiting = self.all.after(links, self.waiting);
     }
 
     #[inline]
-    fn finished(&mut self, _: &mut impl Links, _: u32) {}
+    fn finished(&mut self, _: &mut impl Links<Note = ()>, _: u32) {}
 
     #[inline]
     fn front(&self) -> u32 {
@@ -199,12 +273,22 @@ impl Policy for AsTaken {
     }
 
     #[inline]
-    fn given(&mut self, links: &mut impl Links) {
+    fn given(&mut self, links: &mut impl Links<Note = ()>) {
         self.all.pop_front(links);
     }
 
+    #[inline]
+    fn may_pass(front: u32, slot: u32) -> bool {
+        front == slot
+    }
+
+    #[inline]
+    fn passed(&mut self, _: u32, link: u32) {
+        self.all.pop_linked(link);
+    }
+
     /// Walks the list; only a panic leads here.
-    fn gone(&mut self, links: &mut impl Links, slot: u32) {
+    fn gone(&mut self, links: &mut impl Links<Note = ()>, slot: u32) {
         self.all.remove(links, slot);
     }
 }
@@ -216,6 +300,16 @@ mod tests {
     use alloc::vec::Vec;
 
     impl Links for Vec<u32> {
+        type Note = ();
+
+        fn read<R>(&self, _: u32, f: impl FnOnce(&()) -> R) -> R {
+            f(&())
+        }
+
+        fn write<R>(&mut self, _: u32, f: impl FnOnce(&mut ()) -> R) -> R {
+            f(&mut ())
+        }
+
         fn next(&self, slot: u32) -> u32 {
             self[slot as usize]
         }
@@ -270,12 +364,12 @@ mod tests {
     #[test]
     fn as_completed_hands_out_in_the_order_of_completion() {
         let mut links = vec![NIL; 8];
-        let mut order = AsCompleted::new();
+        let mut order = AsCompleted::<()>::new();
         for slot in 0..2 {
-            order.taken(&mut links, slot, true);
+            order.taken(&mut links, slot, (), true);
         }
-        order.taken(&mut links, 2, false);
-        order.taken(&mut links, 3, false);
+        order.taken(&mut links, 2, (), false);
+        order.taken(&mut links, 3, (), false);
         assert_eq!((order.front(), order.waiting()), (NIL, 2));
         order.finished(&mut links, 1);
         order.started(&mut links);
@@ -290,12 +384,12 @@ mod tests {
     #[test]
     fn as_taken_hands_out_in_the_order_of_the_input_and_skips_what_is_gone() {
         let mut links = vec![NIL; 8];
-        let mut order = AsTaken::new();
+        let mut order = AsTaken::<()>::new();
         for slot in [4, 1, 0] {
-            order.taken(&mut links, slot, true);
+            order.taken(&mut links, slot, (), true);
         }
-        order.taken(&mut links, 7, false);
-        order.taken(&mut links, 6, false);
+        order.taken(&mut links, 7, (), false);
+        order.taken(&mut links, 6, (), false);
         assert_eq!((order.front(), order.waiting()), (4, 7));
         order.gone(&mut links, 1);
         order.started(&mut links);
@@ -308,7 +402,7 @@ mod tests {
             order.given(&mut links);
         }
         assert_eq!(out, [4, 0, 7, 6]);
-        order.taken(&mut links, 2, false);
+        order.taken(&mut links, 2, (), false);
         assert_eq!((order.front(), order.waiting()), (2, 2));
     }
 }

@@ -1,6 +1,9 @@
 //! Where a fan-out keeps its futures: in an allocation of its own, or in itself.
 
 use core::fmt;
+use core::pin::Pin;
+
+use pin_project_lite::pin_project;
 
 use super::inline::{PollAll, Wakes};
 use super::sealed;
@@ -19,9 +22,80 @@ pub struct Inline<const N: usize, K = PollAll> {
     pub(super) wakes: K,
 }
 
+/// A pinned place for one thing beside the futures, which comes and goes.
+pub trait Room<A> {
+    const EMPTY: Self;
+
+    fn is_some(&self) -> bool;
+    fn get(self: Pin<&mut Self>) -> Option<Pin<&mut A>>;
+    fn fill(self: Pin<&mut Self>, value: A);
+    fn empty(self: Pin<&mut Self>);
+}
+
+pin_project! {
+    /// A room in the stream itself.
+    #[derive(Debug)]
+    pub struct InPlace<A> {
+        #[pin]
+        value: Option<A>,
+    }
+}
+
+impl<A> Room<A> for InPlace<A> {
+    const EMPTY: Self = Self { value: None };
+
+    #[inline]
+    fn is_some(&self) -> bool {
+        self.value.is_some()
+    }
+
+    fn get(self: Pin<&mut Self>) -> Option<Pin<&mut A>> {
+        self.project().value.as_pin_mut()
+    }
+
+    fn fill(self: Pin<&mut Self>, value: A) {
+        self.project().value.set(Some(value));
+    }
+
+    fn empty(self: Pin<&mut Self>) {
+        self.project().value.set(None);
+    }
+}
+
 #[cfg(feature = "alloc")]
 mod heap {
+    use alloc::boxed::Box;
+    use core::pin::Pin;
+
     pub use super::super::block::Heap as Bed;
+    use super::Room;
+
+    /// A room of its own on the heap, made when it is used first, so that the stream can be moved.
+    #[derive(Debug)]
+    pub struct Cell<A>(Option<Pin<Box<Option<A>>>>);
+
+    impl<A> Room<A> for Cell<A> {
+        const EMPTY: Self = Self(None);
+
+        #[inline]
+        fn is_some(&self) -> bool {
+            self.0.as_ref().is_some_and(|room| room.is_some())
+        }
+
+        fn get(self: Pin<&mut Self>) -> Option<Pin<&mut A>> {
+            self.get_mut().0.as_mut().and_then(|room| room.as_mut().as_pin_mut())
+        }
+
+        fn fill(self: Pin<&mut Self>, value: A) {
+            self.get_mut().0.get_or_insert_with(|| Box::pin(None)).set(Some(value));
+        }
+
+        fn empty(self: Pin<&mut Self>) {
+            if let Some(room) = &mut self.get_mut().0 {
+                room.set(None);
+            }
+        }
+    }
 
     pub fn bed<T>() -> Bed<T> {
         Bed::new()
@@ -39,6 +113,7 @@ mod heap {
     use super::PollAll;
 
     pub type Bed<T> = inline::Bed<inline::Places<T, 0>, PollAll>;
+    pub use super::InPlace as Cell;
 
     pub fn bed<T>() -> Bed<T> {
         Bed::new(PollAll::NEW)
@@ -49,6 +124,7 @@ impl Storage for Heap {}
 
 impl sealed::Storage for Heap {
     type Bed<T> = heap::Bed<T>;
+    type Cell<A> = heap::Cell<A>;
 
     const SLOTS: usize = usize::MAX;
 
@@ -69,6 +145,7 @@ impl<const N: usize, K: Wakes> Storage for Inline<N, K> {}
 
 impl<const N: usize, K: Wakes> sealed::Storage for Inline<N, K> {
     type Bed<T> = super::inline::Bed<super::inline::Places<T, N>, K>;
+    type Cell<A> = InPlace<A>;
 
     const SLOTS: usize = N;
 

@@ -38,7 +38,7 @@ use core::mem::offset_of;
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::inline::Wakes;
-use super::ready::{BITS, Hub, Round, Word, Words};
+use super::ready::{BITS, DIRECT, Hub, Round, Word, Words};
 use crate::sync::{AtomicBool, Ordering, const_fn, new_array};
 
 /// What the wakers of one fan-out write to, where nothing may be allocated.
@@ -70,7 +70,7 @@ use crate::sync::{AtomicBool, Ordering, const_fn, new_array};
 /// // One after the other; side by side they would need two tables.
 /// for _ in 0..2 {
 ///     let sum = stream::iter(1..=100).map(ready).fan_out_inline::<100>().wake_table(&TABLE);
-///     assert_eq!(block_on(sum.fold(0, |sum, n| sum + n)), 5050);
+///     assert_eq!(block_on(sum.fold(0, |sum, n| ready(sum + n))), 5050);
 /// }
 /// ```
 #[repr(C)]
@@ -121,7 +121,15 @@ unsafe fn wake(data: *const ()) {
         let block = data.byte_sub(bit).cast::<Block>();
         (&*block.sub((*block).back).cast::<Header>().sub(1), &*block)
     };
-    header.hub.wake(&block.word, 1 << bit, Hub::flag(block.back));
+    let hub = &header.hub;
+    let first = if block.back == 0 && bit < DIRECT {
+        hub.wake_direct(bit)
+    } else {
+        hub.wake(&block.word, bit, Hub::flag(block.back))
+    };
+    if first {
+        hub.ring();
+    }
 }
 
 unsafe fn forget(_: *const ()) {}
@@ -156,6 +164,7 @@ impl<const W: usize> WakeTable<W> {
         // ORDERING: Acquire pairs with the Release in `drop`: the new owner finds the table as the last one left it.
         // Relaxed on failure: it is somebody else's.
         self.header.claimed.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        // The last owner saw the bits whose flags it took, and so does this one. Of other bits the flag is there, or to come.
         for block in &self.blocks {
             block.word.take();
         }
@@ -205,7 +214,10 @@ impl<const W: usize> Wakes for Tabled<W> {
 
     #[inline]
     fn next(&mut self) -> Option<usize> {
-        self.round.next(&self.table.header.hub, self.table)
+        if self.round.is_over() {
+            self.round.find(&self.table.header.hub, self.table);
+        }
+        self.round.next()
     }
 
     #[inline]
@@ -217,8 +229,13 @@ impl<const W: usize> Wakes for Tabled<W> {
     }
 
     #[inline]
+    fn is_quiet(&self) -> bool {
+        self.round.is_quiet(&self.table.header.hub, self.table)
+    }
+
+    #[inline]
     fn sleep(&mut self, task: &Waker) -> bool {
-        self.table.header.hub.sleep(task)
+        self.round.sleep(&self.table.header.hub, task)
     }
 }
 

@@ -207,6 +207,31 @@ fn a_place_that_became_free_is_filled_before_the_output_is_handed_out_where_the_
 }
 
 #[test]
+fn what_is_ready_when_it_starts_is_handed_out_before_anything_more_is_taken() {
+    let (source, given) = Source::new(10);
+    let mut outputs = source.fan_out_with(4, ready);
+    for n in 0..10 {
+        assert_eq!(peek(&mut outputs), Poll::Ready(Some(n)));
+        assert_eq!(given.get(), n + 1);
+    }
+    assert_eq!(peek(&mut outputs), Poll::Ready(None));
+}
+
+#[test]
+fn all_places_are_filled_before_a_future_that_was_woken_hands_out() {
+    // All are woken at once: each poll hands out one and starts one, so none of the places stays empty.
+    let gates = gates(40);
+    let mut outputs = through(&gates).fan_out(8);
+    assert!(peek(&mut outputs).is_pending());
+    gates.iter().take(8).for_each(Gate::open);
+    for n in 0..8 {
+        assert_eq!(peek(&mut outputs), Poll::Ready(Some(n)));
+        let started = gates.iter().filter(|gate| gate.polls() > 0).count();
+        assert_eq!(started, 8 + n, "the place of the one before is filled");
+    }
+}
+
+#[test]
 fn waiting_items_all_get_their_turn_also_after_the_source_has_ended() {
     for limit in 1..4 {
         let outputs = stream::iter(0..50).fan_out_with(limit, |n| async move {
@@ -349,9 +374,8 @@ fn a_waker_may_poll_on_the_spot() {
     gates[1].open();
     assert_eq!(task.polls.load(Ordering::Relaxed), 2);
     assert_eq!(task.stream.lock().unwrap().in_flight(), 2);
-    // A gate that is still shut may hold the task's own waker, and so keep the task alive for ever.
-    gates[0].open();
-    gates[2].open();
+    // Or the task, the gates in it and their wakers would keep each other alive.
+    gates.iter().for_each(Gate::open);
 }
 
 #[test]
@@ -586,9 +610,9 @@ fn stop_takes_no_more_and_finishes_what_was_taken() {
 
 #[test]
 fn a_pinned_stream_can_be_stopped() {
-    let jobs = stream::unfold(0, |n| async move { Some((ready(n), n + 1)) });
+    let jobs = stream::unfold(0, |n| async move { Some((yields(1), n + 1)) });
     let mut outputs = pin!(jobs.fan_out(2));
-    assert_eq!(block_on(outputs.next()), Some(0));
+    assert_eq!(block_on(outputs.next()), Some(()));
     outputs.stop();
     assert_eq!(block_on(outputs.count()), 1);
 }
@@ -715,9 +739,9 @@ fn dropping_next_loses_nothing() {
 fn into_inner_gives_the_rest_of_the_source() {
     let mut outputs = stream::iter(0..6).fan_out_with(2, ready);
     assert_eq!(peek(&mut outputs), Poll::Ready(Some(0)));
-    assert_eq!(outputs.get_ref().size_hint(), (4, Some(4)));
-    assert_eq!(block_on(outputs.get_mut().next()), Some(2));
-    assert_eq!(block_on(outputs.into_inner().collect::<Vec<_>>()), [3, 4, 5]);
+    assert_eq!(outputs.get_ref().size_hint(), (5, Some(5)));
+    assert_eq!(block_on(outputs.get_mut().next()), Some(1));
+    assert_eq!(block_on(outputs.into_inner().collect::<Vec<_>>()), [2, 3, 4, 5]);
 }
 
 // === panics ===
@@ -792,12 +816,20 @@ fn an_ordered_stream_skips_what_panicked() {
 
 #[test]
 fn an_output_that_is_there_survives_a_panic_of_another() {
+    let gate = Gate::default();
+    let first = gate.clone();
+    let first = async move {
+        first.pass().await;
+        1
+    };
     let jobs: [Pin<Box<dyn Future<Output = usize>>>; 3] =
-        [Box::pin(ready(1)), Box::pin(async { panic!("on purpose") }), Box::pin(ready(3))];
-    let mut outputs = stream::iter(jobs).fan_out(3);
+        [Box::pin(first), Box::pin(ready(2)), Box::pin(async { panic!("on purpose") })];
+    let mut outputs = stream::iter(jobs).fan_out(3).ordered();
     panics(|| peek(&mut outputs));
+    assert_eq!((outputs.in_flight(), outputs.finished()), (1, 1));
+    gate.open();
     assert_eq!(peek(&mut outputs), Poll::Ready(Some(1)));
-    assert_eq!(peek(&mut outputs), Poll::Ready(Some(3)));
+    assert_eq!(peek(&mut outputs), Poll::Ready(Some(2)));
     assert_eq!(peek(&mut outputs), Poll::Ready(None));
 }
 
@@ -809,8 +841,14 @@ fn a_panic_of_the_source_loses_nothing_that_was_taken() {
         assert!(polls != 3, "the source panics once");
         Poll::Ready((polls < 6).then_some(polls))
     });
-    let mut outputs = source.fan_out_with(10, ready);
+    let mut outputs = source.fan_out_with(10, |n| {
+        Box::pin(async move {
+            yields(1).await;
+            n
+        })
+    });
     panics(|| peek(&mut outputs));
+    assert_eq!(outputs.in_flight(), 2);
     assert_eq!(block_on(outputs.collect::<Vec<_>>()), [1, 2, 4, 5]);
 }
 
@@ -859,9 +897,37 @@ fn a_future_that_panics_when_dropped_after_it_finished_keeps_its_output() {
     let drops = Rc::new(Cell::new(0));
     let jobs: Vec<_> = (0..3).map(|i| Grenade { drops: drops.clone(), live: i == 1, polls_left: 0 }).collect();
     let mut outputs = stream::iter(jobs).fan_out(3).ordered();
+    assert_eq!(peek(&mut outputs), Poll::Ready(Some(7)));
     panics(|| peek(&mut outputs));
-    assert_eq!(block_on(outputs.collect::<Vec<_>>()), [7, 7, 7]);
+    assert_eq!(outputs.finished(), 1);
+    assert_eq!(block_on(outputs.collect::<Vec<_>>()), [7, 7]);
     assert_eq!(drops.get(), 3);
+
+    // The same when it was woken, and when it has to wait for its turn.
+    for ordered in [false, true] {
+        let drops = Rc::new(Cell::new(0));
+        let gates = gates(2);
+        let jobs: Vec<_> = (0..2)
+            .map(|i| {
+                let (mut grenade, gate) =
+                    (Grenade { drops: drops.clone(), live: i == 1, polls_left: 0 }, gates[i].clone());
+                let mut pass = Box::pin(gate.pass());
+                poll_fn(move |cx| match pass.as_mut().poll(cx) {
+                    Poll::Ready(()) => Pin::new(&mut grenade).poll(cx),
+                    Poll::Pending => Poll::Pending,
+                })
+            })
+            .collect();
+        let outputs = stream::iter(jobs).fan_out(2);
+        let mut outputs: Pin<Box<dyn Stream<Item = usize>>> =
+            if ordered { Box::pin(outputs.ordered()) } else { Box::pin(outputs) };
+        assert!(peek(&mut outputs).is_pending());
+        gates[1].open();
+        panics(|| peek(&mut outputs));
+        gates[0].open();
+        assert_eq!(block_on(outputs.collect::<Vec<_>>()), [7, 7]);
+        assert_eq!(drops.get(), 2);
+    }
 }
 
 // === what futures may be ===
@@ -975,17 +1041,6 @@ fn wakes_from_other_threads_finish_everything() {
 }
 
 // === against a model ===
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as usize
-    }
-}
 
 /// Opens gates at random and compares all that can be seen with what it should be.
 fn run_at_random(seed: u64, ordered: bool) {

@@ -142,3 +142,15 @@ pub async fn yields(times: usize) {
         yield_now().await;
     }
 }
+
+/// Random enough, and the same each time.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n as u64) as usize
+    }
+}

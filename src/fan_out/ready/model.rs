@@ -13,6 +13,8 @@ struct Shared {
     hub: Hub,
     words: Vec<Word>,
     written: Vec<UnsafeCell<usize>>,
+    /// How many bits of the first word are on top.
+    direct: usize,
 }
 
 // SAFETY: place `n` is written by waker `n` before its wake, and read by the owner after it, which is what the models check.
@@ -29,11 +31,12 @@ impl Words for Shared {
 }
 
 impl Shared {
-    fn new(words: usize, wakers: usize) -> Arc<Self> {
+    fn new(words: usize, wakers: usize, direct: usize) -> Arc<Self> {
         Arc::new(Self {
             hub: Hub::new(),
             words: (0..words).map(|_| Word::new()).collect(),
             written: (0..wakers).map(|_| UnsafeCell::new(0)).collect(),
+            direct,
         })
     }
 
@@ -46,7 +49,25 @@ impl Shared {
 
     fn wake(&self, n: usize) {
         let number = n % self.words.len();
-        self.hub.wake(&self.words[number], 1 << n, Hub::flag(number));
+        self.set(number, n);
+    }
+
+    fn set(&self, number: usize, bit: usize) {
+        let first = if number == 0 && bit < self.direct {
+            self.hub.wake_direct(bit)
+        } else {
+            self.hub.wake(&self.words[number], bit, Hub::flag(number))
+        };
+        if first {
+            self.hub.ring();
+        }
+    }
+
+    fn next(&self, round: &mut Round) -> Option<usize> {
+        if round.is_over() {
+            round.find(&self.hub, self);
+        }
+        round.next()
     }
 
     /// Which waker a future belongs to.
@@ -66,7 +87,7 @@ fn until_all_are_seen(shared: &Shared, wakers: usize) {
     let mut seen = 0;
     block_on(poll_fn(|cx| {
         loop {
-            match round.next(&shared.hub, shared) {
+            match shared.next(&mut round) {
                 Some(future) => {
                     let n = Shared::waker_of(future);
                     assert_eq!(shared.read(n), 1, "a future sees what was written before its wake");
@@ -74,7 +95,7 @@ fn until_all_are_seen(shared: &Shared, wakers: usize) {
                 }
                 None if seen == (1 << wakers) - 1 => return Poll::Ready(()),
                 None => {
-                    if shared.hub.sleep(cx.waker()) {
+                    if round.sleep(&shared.hub, cx.waker()) {
                         return Poll::Pending;
                     }
                 }
@@ -83,9 +104,9 @@ fn until_all_are_seen(shared: &Shared, wakers: usize) {
     }));
 }
 
-fn wakers_on_words(wakers: usize, words: usize, preemptions: usize) {
+fn wakers_on_words(wakers: usize, words: usize, direct: usize, preemptions: usize) {
     check(preemptions, move || {
-        let shared = Shared::new(words, wakers);
+        let shared = Shared::new(words, wakers, direct);
         let threads: Vec<_> = (0..wakers)
             .map(|n| {
                 let shared = shared.clone();
@@ -101,28 +122,57 @@ fn wakers_on_words(wakers: usize, words: usize, preemptions: usize) {
 
 #[test]
 fn two_wakers_on_one_word_are_both_seen() {
-    wakers_on_words(2, 1, 3);
+    wakers_on_words(2, 1, 0, 3);
 }
 
 #[test]
 fn two_wakers_on_two_words_are_both_seen() {
-    wakers_on_words(2, 2, 3);
+    wakers_on_words(2, 2, 0, 3);
 }
 
 #[test]
 fn three_wakers_on_one_word_are_all_seen() {
-    wakers_on_words(3, 1, 2);
+    wakers_on_words(3, 1, 0, 2);
 }
 
 #[test]
 fn three_wakers_on_two_words_are_all_seen() {
-    wakers_on_words(3, 2, 2);
+    wakers_on_words(3, 2, 0, 2);
+}
+
+#[test]
+fn two_wakers_on_top_are_both_seen() {
+    wakers_on_words(2, 1, DIRECT, 3);
+}
+
+#[test]
+fn three_wakers_on_top_are_all_seen() {
+    wakers_on_words(3, 1, DIRECT, 2);
+}
+
+#[test]
+fn a_waker_on_top_and_one_on_the_word_below_are_both_seen() {
+    wakers_on_words(2, 1, 1, 3);
+}
+
+#[test]
+fn two_wakers_on_top_and_one_on_another_word_are_all_seen() {
+    wakers_on_words(3, 2, DIRECT, 2);
 }
 
 #[test]
 fn a_wake_that_finds_its_bit_set_is_not_lost_either() {
-    check(3, || {
-        let shared = Shared::new(1, 1);
+    woken_twice(0);
+}
+
+#[test]
+fn nor_is_one_that_finds_its_bit_on_top_set() {
+    woken_twice(DIRECT);
+}
+
+fn woken_twice(direct: usize) {
+    check(3, move || {
+        let shared = Shared::new(1, 1, direct);
         let done = Arc::new(AtomicBool::new(false));
         // The first wake says nothing; the second, which may find the bit still set, says that the future is done.
         shared.wake(0);
@@ -137,12 +187,12 @@ fn a_wake_that_finds_its_bit_set_is_not_lost_either() {
         let mut round = Round::new();
         block_on(poll_fn(|cx| {
             loop {
-                if round.next(&shared.hub, &*shared).is_some() {
+                if shared.next(&mut round).is_some() {
                     // ORDERING: as above.
                     if done.load(Ordering::Relaxed) {
                         return Poll::Ready(());
                     }
-                } else if shared.hub.sleep(cx.waker()) {
+                } else if round.sleep(&shared.hub, cx.waker()) {
                     return Poll::Pending;
                 }
             }
@@ -154,17 +204,17 @@ fn a_wake_that_finds_its_bit_set_is_not_lost_either() {
 #[test]
 fn a_flag_that_stands_for_several_words_finds_them_all() {
     // Plain logic, no schedules: every fourth bit over more words than there are flags.
-    let shared = if cfg!(tollgate_loom) { return } else { Shared::new(2 * FLAGS + 3, 0) };
+    let shared = if cfg!(tollgate_loom) { return } else { Shared::new(2 * FLAGS + 3, 0, DIRECT) };
     let mut expected = Vec::new();
     for number in 0..shared.words.len() {
         for bit in (number % 4..BITS).step_by(4) {
-            shared.hub.wake(&shared.words[number], 1 << bit, Hub::flag(number));
+            shared.set(number, bit);
             expected.push(number * BITS + bit);
         }
     }
     let mut round = Round::new();
     let mut found = Vec::new();
-    while let Some(future) = round.next(&shared.hub, &*shared) {
+    while let Some(future) = shared.next(&mut round) {
         found.push(future);
     }
     found.sort_unstable();
@@ -176,14 +226,61 @@ fn what_is_woken_during_a_round_belongs_to_the_next() {
     if cfg!(tollgate_loom) {
         return;
     }
-    let shared = Shared::new(1, 3);
-    (0..3).for_each(|n| shared.wake(n));
-    let mut round = Round::new();
-    let mut found = Vec::new();
-    for _ in 0..6 {
-        let future = round.next(&shared.hub, &*shared).unwrap();
-        shared.wake(future);
-        found.push(future);
+    // On the word, on top, on both; and with words that share a flag with the first one.
+    for (direct, words) in [(0, 1), (DIRECT, 1), (2, 1), (2, FLAGS + 1)] {
+        let shared = Shared::new(words, 0, direct);
+        let mut woken = Vec::from([0, 1, 2]);
+        woken.extend((words > FLAGS).then_some(FLAGS * BITS));
+        woken.iter().for_each(|n| shared.set(n / BITS, n % BITS));
+        let mut round = Round::new();
+        let mut found = Vec::new();
+        for _ in 0..2 * woken.len() {
+            let future = shared.next(&mut round).unwrap();
+            shared.set(future / BITS, future % BITS);
+            found.push(future);
+        }
+        for round in found.chunks_mut(woken.len()) {
+            round.sort_unstable();
+            assert_eq!(round, woken, "each once a round");
+        }
     }
-    assert_eq!(found, [0, 1, 2, 0, 1, 2]);
+}
+
+/// Wakers of one task, which is not the model's.
+struct Count(core::sync::atomic::AtomicUsize);
+
+impl alloc::task::Wake for Count {
+    fn wake(self: alloc::sync::Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn model_the_task_that_sleeps_is_woken_also_while_the_one_before_is_just_being_woken() {
+    check(3, || {
+        let shared = Shared::new(1, 2, 0);
+        let threads: Vec<_> = (0..2)
+            .map(|n| {
+                let shared = shared.clone();
+                thread::spawn(move || shared.wake(n))
+            })
+            .collect();
+        let mut round = Round::new();
+        let mut seen = 0;
+        let mut asleep = None;
+        let [one, two] = [(); 2].map(|()| alloc::sync::Arc::new(Count(core::sync::atomic::AtomicUsize::new(0))));
+        for count in [&one, &two, &two] {
+            count.0.store(0, Ordering::Relaxed);
+            while shared.next(&mut round).is_some() {
+                seen += 1;
+            }
+            asleep = round.sleep(&shared.hub, &count.clone().into()).then_some(count);
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        if let Some(count) = asleep {
+            assert!(seen == 2 || count.0.load(Ordering::Relaxed) > 0, "{seen} seen, and nobody told of the rest");
+        }
+    });
 }

@@ -1,0 +1,146 @@
+//! A stream that ends with a context.
+
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context as TaskContext, Poll};
+
+use futures_core::Stream;
+use futures_core::stream::FusedStream;
+use pin_project_lite::pin_project;
+
+use super::{Context, Interrupted, Interruption};
+use crate::sync::{DefaultLock, RawLock};
+use crate::time::Timer;
+
+pin_project! {
+    /// A stream that goes on as long as a context does: its items as `Ok`; then, if the context was interrupted, one `Err`, and
+    /// the end.
+    ///
+    /// Made by `within` of a fan-out and of the `Results` of workers. With the `Err` the stream inside is dropped,
+    /// and all that it had in flight.
+    ///
+    /// The context is asked first at each poll, so a stream that is always ready cannot outrun it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Waiting for the next item can be given up at any moment.
+    ///
+    /// # Size and cost
+    ///
+    /// The stream, one of the timer's sleeps, and 104 bytes on a 64-bit machine. A poll reads one atomic, and the clock if the
+    /// context has a deadline.
+    #[must_use = "streams do nothing unless polled"]
+    pub struct Within<'a, S, T, L = DefaultLock>
+    where
+        T: Timer,
+        L: RawLock,
+    {
+        // None when it is over.
+        #[pin]
+        stream: Option<S>,
+        #[pin]
+        interruption: Interruption<'a, T, L>,
+    }
+}
+
+/// A [`Context`] or an `OwnedContext`, which streams can run [within](Within). Nobody else implements it.
+pub trait Contextual: sealed::Sealed {
+    /// What the context's deadline is on.
+    type Timer: Timer;
+    /// The lock of its token.
+    type Lock: RawLock;
+
+    #[doc(hidden)]
+    fn interruption(&self) -> Interruption<'_, Self::Timer, Self::Lock>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+// === impl Contextual ===
+
+impl<T: Timer, L: RawLock> sealed::Sealed for Context<'_, T, L> {}
+
+impl<T: Timer, L: RawLock> Contextual for Context<'_, T, L> {
+    type Timer = T;
+    type Lock = L;
+
+    fn interruption(&self) -> Interruption<'_, T, L> {
+        self.interrupted()
+    }
+}
+
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+impl<T: Timer, L: RawLock> sealed::Sealed for super::OwnedContext<T, L> {}
+
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+impl<T: Timer, L: RawLock> Contextual for super::OwnedContext<T, L> {
+    type Timer = T;
+    type Lock = L;
+
+    fn interruption(&self) -> Interruption<'_, T, L> {
+        self.interrupted()
+    }
+}
+
+// === impl Within ===
+
+impl<'a, S, T: Timer, L: RawLock> Within<'a, S, T, L> {
+    pub(crate) fn new<C>(stream: S, context: &'a C) -> Self
+    where
+        C: Contextual<Timer = T, Lock = L>,
+    {
+        Self { stream: Some(stream), interruption: context.interruption() }
+    }
+
+    /// The stream inside, until the end.
+    pub fn inner(&self) -> Option<&S> {
+        self.stream.as_ref()
+    }
+
+    /// The stream inside, until the end.
+    pub fn inner_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut S>> {
+        self.project().stream.as_pin_mut()
+    }
+}
+
+impl<S: Stream, T: Timer, L: RawLock> Stream for Within<'_, S, T, L> {
+    type Item = Result<S::Item, Interrupted>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        let mut this = self.project();
+        let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let polled = match this.interruption.check() {
+            Err(interrupted) => Poll::Ready(Some(Err(interrupted))),
+            Ok(()) => match stream.poll_next(cx) {
+                Poll::Ready(item) => Poll::Ready(item.map(Ok)),
+                Poll::Pending => this.interruption.poll(cx).map(|interrupted| Some(Err(interrupted))),
+            },
+        };
+        if let Poll::Ready(None | Some(Err(_))) = polled {
+            this.stream.set(None);
+        }
+        polled
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // One more than the stream has: the error.
+        self.stream.as_ref().map_or((0, Some(0)), |stream| {
+            let (_, upper) = stream.size_hint();
+            (0, upper.and_then(|upper| upper.checked_add(1)))
+        })
+    }
+}
+
+impl<S: Stream, T: Timer, L: RawLock> FusedStream for Within<'_, S, T, L> {
+    fn is_terminated(&self) -> bool {
+        self.stream.is_none()
+    }
+}
+
+impl<S: fmt::Debug, T: Timer, L: RawLock> fmt::Debug for Within<'_, S, T, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Within").field("stream", &self.stream).field("interruption", &self.interruption).finish()
+    }
+}

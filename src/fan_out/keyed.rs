@@ -1,0 +1,402 @@
+//! One at a time for each key.
+//!
+//! Of the items that were taken and have the same key, the first one that has not finished is the key's *head*. Heads start
+//! and run like items without keys; those behind them are chained to their head and come up when it is done.
+//!
+//! Heads are found by key in a digital search tree: a node is a head's slot, and the bits of the hash say at each node
+//! whether to go left or right. A tree needs two links a slot and no table whose size depends on the window, so there is
+//! nothing to allocate, and nothing to move when the window is large.
+//!
+//! ```text
+//!             head of a ── chained ── chained          hash of a = ..0 0 1
+//!            0 /       \ 1                              hash of b = ..1 1 0
+//!     head of b         head of c                       hash of c = ..0 1 1      (bits from the right)
+//! ```
+//!
+//! # Invariants
+//!
+//! * **K1** A head with links in the tree has its key; those that are chained have none.
+//! * **K2** A node lies on the way that the bits of its hash lead from the root. Hence so does all below it, and any node
+//!   without children may take the place of one above it.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+
+use super::launch::{Launch, Never, admit_as_inner};
+use super::order::{Links, List, NIL, Policy};
+use super::{FanOut, Order, Storage, sealed};
+
+/// One at a time for each key, results as they complete; see [`FanOut::keyed`].
+#[derive(Debug, Clone, Copy)]
+pub struct Keyed(());
+
+pin_project! {
+    /// Items have keys; see [`FanOut::keyed`].
+    pub struct KeyedBy<M, F> {
+        #[pin]
+        inner: M,
+        key: F,
+    }
+}
+
+/// Results as they complete, and one at a time for each key.
+#[derive(Debug)]
+pub struct ByKey<K> {
+    waiting: List,
+    finished: List,
+    root: u32,
+    _key: core::marker::PhantomData<fn() -> K>,
+}
+
+/// What is written down about a slot.
+#[derive(Debug)]
+pub struct Note<K> {
+    key: Option<K>,
+    hash: u32,
+    children: [u32; 2],
+    /// Those behind this head.
+    chain: List,
+}
+
+/// Where a key is in the tree, or would be.
+#[derive(Debug)]
+pub struct Place<K> {
+    key: K,
+    hash: u32,
+    /// The head with this key.
+    head: u32,
+    /// What its node is, or would be, a child of, and which one. [`NIL`] for the root.
+    parent: u32,
+    side: usize,
+}
+
+impl<St, M, O, S> FanOut<St, M, O, S>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+    O: Order,
+    S: Storage,
+{
+    /// Runs at most one item at a time of those for which `key` gives the same, and items with different keys side by side.
+    ///
+    /// So the results of each key come in the order of its items in the input. Those of different keys come as they
+    /// complete.
+    ///
+    /// Items whose key is busy wait, and count against the [window](Self::window), whose default is the limit: a window
+    /// full of one key keeps other keys from being taken. Choose a wide one where keys come in runs.
+    ///
+    /// `key` is called once an item, when it is taken.
+    ///
+    /// # Fairness
+    ///
+    /// Of the items whose keys are free, those start first whose turn came first. A key that comes often does not keep
+    /// others waiting, as long as the window has room for them.
+    ///
+    /// # Cost
+    ///
+    /// An item whose key is busy or free is found by a walk down a tree of the keys in the window, as deep as the logarithm
+    /// of their number. There is no allocation. Keys whose hashes are the same by design make the walk as long as there are
+    /// such keys: the hash is quick and has no secret, so with keys that an enemy chooses, keep the window small.
+    ///
+    /// # Panics
+    ///
+    /// If the stream was polled. If `key` or the comparison of keys panics, the item is gone.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let payments = [("ann", 5), ("ann", 1), ("bob", 2), ("ann", 0), ("bob", 0)];
+    /// let booked = stream::iter(payments).fan_out_with(3, |(who, steps)| async move {
+    ///     for _ in 0..steps {
+    ///         yield_now().await;
+    ///     }
+    ///     (who, steps)
+    /// });
+    /// let booked: Vec<_> = block_on(booked.keyed(|(who, _)| *who).window(5).collect());
+    /// let of = |name| booked.iter().filter(|(who, _)| *who == name).map(|(_, steps)| *steps).collect::<Vec<_>>();
+    /// assert_eq!(of("ann"), [5, 1, 0]);
+    /// assert_eq!(of("bob"), [2, 0]);
+    /// ```
+    #[track_caller]
+    pub fn keyed<K, F>(self, key: F) -> FanOut<St, KeyedBy<M, F>, Keyed, S>
+    where
+        K: Hash + Eq,
+        F: FnMut(&St::Item) -> K,
+    {
+        self.relaunch(|inner| KeyedBy { inner, key })
+    }
+}
+
+impl Order for Keyed {}
+
+impl sealed::Order for Keyed {
+    type Policy<K: Hash + Eq> = ByKey<K>;
+}
+
+// === impl KeyedBy ===
+
+impl<M, F> sealed::Sealed for KeyedBy<M, F> {}
+
+impl<Item, M, F, K> Launch<Item> for KeyedBy<M, F>
+where
+    M: Launch<Item>,
+    F: FnMut(&Item) -> K,
+    K: Hash + Eq,
+{
+    type Future = M::Future;
+    type Weight = M::Weight;
+    type Key = K;
+
+    admit_as_inner!(Item);
+
+    #[inline]
+    fn weight(self: Pin<&mut Self>, item: &Item) -> M::Weight {
+        self.project().inner.weight(item)
+    }
+
+    #[inline]
+    fn key(self: Pin<&mut Self>, item: &Item) -> K {
+        (self.project().key)(item)
+    }
+
+    #[inline]
+    fn launch(self: Pin<&mut Self>, item: Item) -> M::Future {
+        self.project().inner.launch(item)
+    }
+}
+
+impl<M: fmt::Debug, F> fmt::Debug for KeyedBy<M, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedBy").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+// === impl ByKey ===
+
+impl<K> Default for Note<K> {
+    fn default() -> Self {
+        Self { key: None, hash: 0, children: [NIL; 2], chain: List::new() }
+    }
+}
+
+/// The child to go to at this depth. Below the last bit of the hash all keys have the same one, and are a list.
+#[inline]
+fn side(hash: u32, depth: u32) -> usize {
+    hash.checked_shr(depth).map_or(0, |rest| (rest & 1) as usize)
+}
+
+impl<K: Hash + Eq> ByKey<K> {
+    fn find(&self, links: &impl Links<Note = Note<K>>, key: K) -> Place<K> {
+        let hash = hash_of(&key);
+        let mut place = Place { key, hash, head: self.root, parent: NIL, side: 0 };
+        let mut depth = 0;
+        while place.head != NIL {
+            let side = side(hash, depth);
+            let below = links.read(place.head, |node| {
+                let found = node.hash == hash && node.key.as_ref() == Some(&place.key);
+                (!found).then(|| node.children[side])
+            });
+            let Some(below) = below else { break };
+            (place.parent, place.side) = (place.head, side);
+            place.head = below;
+            depth += 1;
+        }
+        place
+    }
+
+    /// What leads to the node `slot`: its parent, and which child it is.
+    fn parent(&self, links: &impl Links<Note = Note<K>>, slot: u32) -> (u32, usize) {
+        let hash = links.read(slot, |note| note.hash);
+        let (mut at, mut parent, mut last) = (self.root, NIL, 0);
+        let mut depth = 0;
+        while at != slot {
+            assert!(at != NIL, "slot {slot} is no head");
+            last = side(hash, depth);
+            parent = at;
+            at = links.read(at, |note| note.children[last]);
+            depth += 1;
+        }
+        (parent, last)
+    }
+
+    fn set_child(&mut self, links: &mut impl Links<Note = Note<K>>, (parent, side): (u32, usize), child: u32) {
+        if parent == NIL {
+            self.root = child;
+        } else {
+            links.write(parent, |note| note.children[side] = child);
+        }
+    }
+
+    /// Takes `slot` out of the tree, and puts a node from below it, which has no children, in its place.
+    fn remove(&mut self, links: &mut impl Links<Note = Note<K>>, slot: u32) {
+        let parent = self.parent(links, slot);
+        let (mut leaf, mut above) = (slot, parent);
+        loop {
+            let children = links.read(leaf, |note| note.children);
+            let Some(side) = children.iter().position(|&child| child != NIL) else { break };
+            above = (leaf, side);
+            leaf = children[side];
+        }
+        self.set_child(links, above, NIL);
+        if leaf != slot {
+            // K2
+            let children = links.read(slot, |note| note.children);
+            links.write(leaf, |note| note.children = children);
+            self.set_child(links, parent, leaf);
+        }
+        links.write(slot, |note| note.children = [NIL; 2]);
+    }
+
+    /// The head `slot` is done: the next one of its key comes up, if there is one.
+    fn leave(&mut self, links: &mut impl Links<Note = Note<K>>, slot: u32) {
+        let mut chain = links.write(slot, |note| core::mem::replace(&mut note.chain, List::new()));
+        let next = chain.head();
+        if next == NIL {
+            self.remove(links, slot);
+            // Not before, for it may panic as it goes.
+            drop(links.write(slot, |note| note.key.take()));
+            return;
+        }
+        chain.pop_front(links);
+        let parent = self.parent(links, slot);
+        let head = links.write(slot, core::mem::take);
+        links.write(next, |note| *note = Note { chain, ..head });
+        self.set_child(links, parent, next);
+        self.waiting.push_back(links, next);
+    }
+}
+
+impl<K: Hash + Eq> Policy for ByKey<K> {
+    type Key = K;
+    type Note = Note<K>;
+    type Place = Place<K>;
+
+    fn new() -> Self {
+        Self { waiting: List::new(), finished: List::new(), root: NIL, _key: core::marker::PhantomData }
+    }
+
+    fn place<L: Links<Note = Note<K>>>(&self, links: &L, key: impl FnOnce() -> K) -> Place<K> {
+        self.find(links, key())
+    }
+
+    #[inline]
+    fn is_free(place: &Place<K>) -> bool {
+        place.head == NIL
+    }
+
+    fn taken<L: Links<Note = Note<K>>>(&mut self, links: &mut L, slot: u32, place: Place<K>, starts: bool) {
+        if place.head != NIL {
+            let mut chain = links.read(place.head, |note| note.chain);
+            chain.push_back(links, slot);
+            links.write(place.head, |note| note.chain = chain);
+            return;
+        }
+        let Place { key, hash, parent, side, .. } = place;
+        links.write(slot, |note| *note = Note { key: Some(key), hash, ..Note::default() });
+        self.set_child(links, (parent, side), slot);
+        if !starts {
+            self.waiting.push_back(links, slot);
+        }
+    }
+
+    #[inline]
+    fn waiting(&self) -> u32 {
+        self.waiting.head()
+    }
+
+    fn started(&mut self, links: &mut impl Links<Note = Note<K>>) {
+        self.waiting.pop_front(links);
+    }
+
+    fn finished(&mut self, links: &mut impl Links<Note = Note<K>>, slot: u32) {
+        self.finished.push_back(links, slot);
+        self.leave(links, slot);
+    }
+
+    #[inline]
+    fn front(&self) -> u32 {
+        self.finished.head()
+    }
+
+    #[inline]
+    fn given(&mut self, links: &mut impl Links<Note = Note<K>>) {
+        self.finished.pop_front(links);
+    }
+
+    /// Never: what comes up behind it is to start first.
+    #[inline]
+    fn may_pass(_: u32, _: u32) -> bool {
+        false
+    }
+
+    fn passed(&mut self, _: u32, _: u32) {
+        unreachable!("nothing may pass")
+    }
+
+    fn gone(&mut self, links: &mut impl Links<Note = Note<K>>, slot: u32) {
+        self.leave(links, slot);
+    }
+}
+
+// === hashing ===
+
+/// Multiplies and rotates. Quick, the same everywhere, and without a secret.
+struct Mix(u64);
+
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn hash_of<K: Hash>(key: &K) -> u32 {
+    let mut mix = Mix(0);
+    key.hash(&mut mix);
+    (mix.finish() >> 32) as u32
+}
+
+impl Mix {
+    #[inline]
+    fn word(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(FACTOR);
+    }
+}
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.word(u64::from_le_bytes(word));
+        }
+        self.word(bytes.len() as u64);
+    }
+
+    #[inline]
+    fn write_u8(&mut self, n: u8) {
+        self.word(n.into());
+    }
+
+    #[inline]
+    fn write_u32(&mut self, n: u32) {
+        self.word(n.into());
+    }
+
+    #[inline]
+    fn write_u64(&mut self, n: u64) {
+        self.word(n);
+    }
+
+    #[inline]
+    fn write_usize(&mut self, n: usize) {
+        self.word(n as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        // The high half has seen all bits of the low one; fold it once more, so that each bit depends on every word.
+        let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(FACTOR);
+        mixed ^ (mixed >> 29)
+    }
+}
