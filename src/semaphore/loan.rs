@@ -135,8 +135,7 @@ impl<P: Lender> Claim<P> {
         let mut wait = self.project().wait;
         wait.as_mut().poll_acquire(waker).map(|taken| {
             taken?;
-            let ToEngine(lender) = wait.take_handle().expect("it was not taken before");
-            Ok(Loan(lender))
+            Ok(Loan(wait.handle().0.clone()))
         })
     }
 }
