@@ -86,7 +86,7 @@ pub(crate) async fn without_a_table_futures_see_the_tasks_own_waker() -> Outcome
 }
 
 /// Other runs of the suite may be under way on other threads, and a table serves one stream at a time.
-async fn with_a_table<St, M, O, const N: usize>(
+pub(crate) async fn with_a_table<St, M, O, const N: usize>(
     mut jobs: FanOut<St, M, O, Inline<N>>,
 ) -> FanOut<St, M, O, Inline<N, Tabled<1>>>
 where

@@ -1,23 +1,21 @@
 //! The suite as a list: each case, and each case that needs a timer with each timer.
 
-use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use tollgate::time::{AsyncIoTimer, EmbassyTimer, FuturesTimer, ThreadTimer, TimerQueue, TokioTimer};
-use tollgate_conformance::{Arena, CASES, Case, Outcome, TEAMS, TIMED, Team, TimedCase};
+use tollgate_conformance::{
+    ALLOC_CASES, AllocCase, Arena, CASES, CREWS, Case, Crew, Run, TEAMS, TIMED, Team, TimedCase,
+};
 
 use crate::executors::Executor;
 use crate::watch::Verdict;
-
-/// What one task awaits.
-pub type Part = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A timer, as one that cases can be run with.
 #[derive(Debug)]
 pub struct AnyTimer {
     name: &'static str,
-    run: fn(TimedCase) -> Part,
+    run: fn(TimedCase) -> Run,
 }
 
 /// A case, or one with a timer.
@@ -26,6 +24,12 @@ pub enum Entry {
     Plain(Case),
     Timed(TimedCase, &'static AnyTimer),
     Team(Team),
+    Alloc(AllocCase),
+    Crew(Crew),
+    /// Everything that needs no timer, each case in a task of its own, side by side.
+    Cases,
+    /// Every case that needs a timer with every timer that makes sense, likewise.
+    Timers,
 }
 
 const TIMERS: &[AnyTimer] = &[
@@ -56,7 +60,23 @@ pub fn entries() -> Vec<Entry> {
     let plain = CASES.iter().copied().map(Entry::Plain);
     let timed = TIMERS.iter().flat_map(|timer| TIMED.iter().map(move |case| Entry::Timed(*case, timer)));
     let teams = TEAMS.iter().copied().map(Entry::Team);
-    plain.chain(teams).chain(timed).collect()
+    let alloc = ALLOC_CASES.iter().copied().map(Entry::Alloc);
+    let crews = CREWS.iter().copied().map(Entry::Crew);
+    plain.chain(teams).chain(alloc).chain(crews).chain(timed).chain([Entry::Cases, Entry::Timers]).collect()
+}
+
+impl AnyTimer {
+    /// Whether the pair makes sense.
+    fn runs_on(&self, executor: &Executor) -> bool {
+        match self.name {
+            "TokioTimer" => executor.name.starts_with("tokio"),
+            // Its driver wakes with its own lock held, so who is woken must not set a timer on the spot.
+            "EmbassyTimer" => !executor.polls_in_wake,
+            // Its time stands still while its driver polls whom it woke, and that may be a task that waits for time to go by.
+            "TimerQueue" => !executor.polls_in_wake,
+            _ => true,
+        }
+    }
 }
 
 impl Entry {
@@ -65,6 +85,10 @@ impl Entry {
             Self::Plain(case) => case.name.into(),
             Self::Timed(case, timer) => format!("{} with {}", case.name, timer.name),
             Self::Team(team) => team.name.into(),
+            Self::Alloc(case) => case.name.into(),
+            Self::Crew(crew) => crew.name.into(),
+            Self::Cases => "all at once::cases".into(),
+            Self::Timers => "all at once::timers".into(),
         }
     }
 
@@ -74,6 +98,9 @@ impl Entry {
             Self::Plain(case) => case.name,
             Self::Timed(_, timer) => return format!("`{}`", timer.name),
             Self::Team(team) => team.name,
+            Self::Alloc(case) => case.name,
+            Self::Crew(crew) => crew.name,
+            Self::Cases | Self::Timers => "all at once",
         };
         name.split("::").next().unwrap_or(name).replace('_', " ")
     }
@@ -81,15 +108,7 @@ impl Entry {
     /// Whether the pair makes sense.
     pub fn runs_on(&self, executor: &Executor) -> bool {
         match self {
-            Self::Timed(_, timer) => match timer.name {
-                "TokioTimer" => executor.name.starts_with("tokio"),
-                // Its driver wakes with its own lock held, so who is woken must not set a timer on the spot.
-                "EmbassyTimer" => !executor.polls_in_wake,
-                // Its time stands still while its driver polls whom it woke, and that may be a task that waits for time to
-                // go by.
-                "TimerQueue" => !executor.polls_in_wake,
-                _ => true,
-            },
+            Self::Timed(_, timer) => timer.runs_on(executor),
             _ => true,
         }
     }
@@ -97,7 +116,7 @@ impl Entry {
     /// How often it is run: more often where each run is another one, but what waits for time costs time.
     pub fn rounds(&self, executor: &Executor) -> u64 {
         match self {
-            Self::Timed(..) => 1 + u64::from(executor.by_seed),
+            Self::Timed(..) | Self::Timers => 1 + u64::from(executor.by_seed),
             _ if executor.by_seed => 20,
             _ if executor.threads > 1 => 10,
             _ => 1,
@@ -105,13 +124,26 @@ impl Entry {
     }
 
     /// What there is to await, each in a task of its own, and what to ask afterwards.
-    pub fn parts(&self) -> (Vec<Part>, Verdict) {
+    pub fn parts(&self, executor: &Executor) -> (Vec<Run>, Verdict) {
         match self {
             Self::Plain(case) => (vec![Box::pin(case.run())], Box::new(|| Ok(()))),
             Self::Timed(case, timer) => (vec![(timer.run)(*case)], Box::new(|| Ok(()))),
+            Self::Alloc(case) => (vec![case.run()], Box::new(|| Ok(()))),
+            Self::Crew(crew) => (crew.members(), Box::new(|| Ok(()))),
+            Self::Cases => {
+                let cases = CASES.iter().map(|case| Box::pin(case.run()) as Run);
+                let alloc = ALLOC_CASES.iter().map(|case| case.run());
+                let crews = CREWS.iter().flat_map(|crew| crew.members());
+                (cases.chain(alloc).chain(crews).collect(), Box::new(|| Ok(())))
+            }
+            Self::Timers => {
+                let timers = TIMERS.iter().filter(|timer| timer.runs_on(executor));
+                let runs = timers.flat_map(|timer| TIMED.iter().map(|case| (timer.run)(*case)));
+                (runs.collect(), Box::new(|| Ok(())))
+            }
             Self::Team(team) => {
                 let arena: &'static Arena = Box::leak(Box::new(Arena::new()));
-                let parts = (0..team.members()).map(|n| Box::pin(team.member(arena, n)) as Part).collect();
+                let parts = (0..team.members()).map(|n| Box::pin(team.member(arena, n)) as Run).collect();
                 let team = *team;
                 (parts, Box::new(move || team.verdict(arena)))
             }

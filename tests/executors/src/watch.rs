@@ -6,12 +6,17 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tollgate_conformance::Outcome;
+use tollgate_conformance::{Outcome, Run};
 
 use crate::executors::{Executor, Task};
-use crate::suite::{Entry, Part};
+use crate::suite::Entry;
 
-const LONGEST: Duration = Duration::from_secs(120);
+/// In seconds, unless `LONGEST` in the environment says something else.
+const LONGEST: u64 = 120;
+
+fn longest() -> u64 {
+    std::env::var("LONGEST").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(LONGEST)
+}
 
 /// Runs `entry` on a thread of its own.
 ///
@@ -20,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(120);
 /// What is wrong, of the first part that says so.
 pub fn run(label: &str, executor: &Executor, entry: &Entry, seed: u64) -> Result<(), String> {
     let (sender, outcomes) = channel();
-    let (parts, verdict) = entry.parts();
+    let (parts, verdict) = entry.parts(executor);
     let left = parts.len();
     let tasks: Vec<Task> = parts.into_iter().map(|part| Reporting::task(part, sender.clone())).collect();
     let run = executor.run;
@@ -28,7 +33,7 @@ pub fn run(label: &str, executor: &Executor, entry: &Entry, seed: u64) -> Result
         run(tasks, seed);
         drop(sender);
     });
-    let end = Instant::now() + LONGEST;
+    let end = Instant::now() + Duration::from_secs(longest());
     let mut ended = 0;
     loop {
         match outcomes.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -37,7 +42,7 @@ pub fn run(label: &str, executor: &Executor, entry: &Entry, seed: u64) -> Result
             Ok(Err(wrong)) => return Err(format!("{wrong} (seed {seed})")),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                eprintln!("FAILED {label}: not over after {} s (seed {seed}): a wake is lost", LONGEST.as_secs());
+                eprintln!("FAILED {label}: not over after {} s (seed {seed}): a wake is lost", longest());
                 std::process::exit(1);
             }
         }
@@ -53,12 +58,12 @@ pub fn run(label: &str, executor: &Executor, entry: &Entry, seed: u64) -> Result
 
 /// Tells what came of a part, a panic too: executors do different things about those.
 struct Reporting {
-    part: Option<Part>,
+    part: Option<Run>,
     sender: Sender<Result<(), String>>,
 }
 
 impl Reporting {
-    fn task(part: Part, sender: Sender<Result<(), String>>) -> Task {
+    fn task(part: Run, sender: Sender<Result<(), String>>) -> Task {
         Box::pin(Self { part: Some(part), sender })
     }
 }
