@@ -45,7 +45,12 @@ pub(super) async fn the_first_error_drops_the_rest() -> Outcome {
     };
     on_each!(stream::iter([1, 9, 2, 9, 9]), 3, work, |jobs| {
         let mut seen = 0;
-        let outcome = jobs.try_for_each(|n| ready(Ok(seen += n))).await;
+        let outcome = jobs
+            .try_for_each(|n| {
+                seen += n;
+                ready(Ok(()))
+            })
+            .await;
         ensure!(outcome == Err(2) && seen == 1 && gauge.now() == 0);
     });
     Ok(())

@@ -80,9 +80,16 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// Each a member that only has to end.
+/// A member that only has to end.
+fn hand(work: impl Future<Output = ()> + Send + 'static) -> Run {
+    Box::pin(async {
+        work.await;
+        Ok(())
+    })
+}
+
 fn hands<F: Future<Output = ()> + Send + 'static>(workers: Vec<F>) -> Vec<Run> {
-    workers.into_iter().map(|worker| Box::pin(async { Ok(worker.await) }) as Run).collect()
+    workers.into_iter().map(hand).collect()
 }
 
 fn all_items_come_out_once() -> Vec<Run> {
@@ -334,7 +341,7 @@ fn one_task_waits_for_the_end_of_the_others() -> Vec<Run> {
     let mut crew: Vec<Run> = Vec::new();
     for n in 0..4 {
         let work = tracker.owned().named("member").track(pauses(10 * n));
-        crew.push(Box::pin(async move { Ok(work.await) }));
+        crew.push(hand(work));
     }
     crew.push(Box::pin(async move {
         tracker.close();
