@@ -87,6 +87,21 @@ pub(crate) async fn without_a_table_futures_see_the_tasks_own_waker() -> Outcome
 
 /// Other runs of the suite may be under way on other threads, and a table serves one stream at a time.
 async fn with_a_table<St, M, O, const N: usize>(
+    jobs: FanOut<St, M, O, Inline<N>>,
+) -> FanOut<St, M, O, Inline<N, Tabled<1>>>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+    O: Order,
+{
+    // None of their streams is dropped while something in it is woken: that would be polled for nothing in the next one.
+    static TABLES: [WakeTable<1>; 4] = [const { WakeTable::new() }; 4];
+    with_one_of(&TABLES, jobs).await
+}
+
+/// The first table that is free.
+pub(crate) async fn with_one_of<St, M, O, const N: usize>(
+    tables: &'static [WakeTable<1>],
     mut jobs: FanOut<St, M, O, Inline<N>>,
 ) -> FanOut<St, M, O, Inline<N, Tabled<1>>>
 where
@@ -94,9 +109,8 @@ where
     M: Launch<St::Item>,
     O: Order,
 {
-    static TABLES: [WakeTable<1>; 4] = [const { WakeTable::new() }; 4];
     loop {
-        for table in &TABLES {
+        for table in tables {
             match jobs.try_wake_table(table) {
                 Ok(jobs) => return jobs,
                 Err(same) => jobs = same,

@@ -34,7 +34,19 @@
 //!     assert_eq!(team.verdict(&arena), Ok(()), "{}", team.name);
 //! }
 //! ```
+//!
+//! With the feature `alloc` there are two more, of what needs an allocator, and of what is as good without one but takes more
+//! memory than every target has:
+//!
+//! | list | a run of one entry |
+//! |---|---|
+//! | [`ALLOC_CASES`] | `case.run().await` in any task |
+//! | [`CREWS`] | for each future in `crew.members()` a task of its own that awaits it |
 #![no_std]
+#![cfg_attr(not(feature = "alloc"), allow(rustdoc::broken_intra_doc_links))]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
 mod cancel;
 mod fan_out;
@@ -44,11 +56,15 @@ mod team;
 mod time;
 mod timed;
 mod track;
+#[cfg(feature = "alloc")]
+mod with_alloc;
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
 pub use team::{Arena, TEAMS, Team};
+#[cfg(feature = "alloc")]
+pub use with_alloc::{ALLOC_CASES, AllocCase, CREWS, Crew, Run};
 
 /// A future that may go to another thread, although the compiler cannot see it: it takes lifetimes in an async block for
 /// any lifetimes, and then finds implementations "not general enough" (rust-lang/rust#100013).
