@@ -7,6 +7,12 @@
 //! | atomics | loom's | core's, or portable-atomic's under that feature | same |
 //! | [`UnsafeCell`] | loom's, which sees races | a transparent wrapper | same |
 //! | [`DefaultLock`] | loom's mutex | std's mutex | critical-section, or a compile error at first use |
+//!
+//! # Invariants
+//!
+//! * **S1** While a closure runs in [`RawLock::with`], no other one does in the same lock, and it sees what those before it did.
+//! * **S2** The cell of loom's `AtomicWaker` belongs to whoever brought its state from `WAITING` to another one, until they bring
+//!   it back.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -211,7 +217,7 @@ pub struct LocalLock(PhantomData<core::cell::Cell<()>>);
 mod default_lock {
     pub(super) type Inner = loom::sync::Mutex<()>;
 
-    // SAFETY: loom's mutex is held while the closure runs.
+    // SAFETY: loom's mutex is held while the closure runs (S1).
     unsafe impl super::RawLock for super::DefaultLock {
         fn init() -> Self {
             Self(loom::sync::Mutex::new(()))
@@ -230,7 +236,7 @@ mod default_lock {
 
     pub(super) type Inner = Mutex<()>;
 
-    // SAFETY: the mutex is held while the closure runs, and a mutex hands memory on from one holder to the next.
+    // SAFETY: the mutex is held while the closure runs, and hands memory on from one holder to the next (S1).
     unsafe impl super::RawLock for super::DefaultLock {
         const INIT: Self = Self(Mutex::new(()));
 
@@ -247,7 +253,7 @@ mod default_lock {
 mod default_lock {
     pub(super) type Inner = ();
 
-    // SAFETY: a critical section excludes every other one, those of interrupt handlers and other cores included.
+    // SAFETY: a critical section excludes every other one, those of interrupt handlers and other cores included (S1).
     unsafe impl super::RawLock for super::DefaultLock {
         const INIT: Self = Self(());
         const CHEAP: bool = true;
@@ -264,7 +270,7 @@ mod default_lock {
     #[derive(Debug)]
     pub(super) enum Inner {}
 
-    // SAFETY: there is no value of this type.
+    // SAFETY: there is no value of this type, so S1 holds.
     unsafe impl super::RawLock for super::DefaultLock {
         const INIT: Self = panic!(
             "tollgate has no default lock: enable its feature `std` or `critical-section`, or name a lock, as in `Semaphore::<LocalLock>::with_lock(..)`"
@@ -285,7 +291,7 @@ impl fmt::Debug for DefaultLock {
 // === impl LocalLock ===
 
 // SAFETY: the type is not `Sync`, so only one thread can be in `with`; a static of it is impossible, so no interrupt
-// handler can be either.
+// handler can be either (S1).
 unsafe impl RawLock for LocalLock {
     #[cfg(not(tollgate_loom))]
     const INIT: Self = Self(PhantomData);
@@ -420,7 +426,7 @@ mod loom_waker {
         waker: UnsafeCell<Option<Waker>>,
     }
 
-    // SAFETY: whoever brings the state from `WAITING` to another one has the cell, until it goes back.
+    // SAFETY: one at a time has the cell (S2), and wakers may be sent.
     unsafe impl Send for AtomicWaker {}
     // SAFETY: as above.
     unsafe impl Sync for AtomicWaker {}
@@ -438,11 +444,11 @@ mod loom_waker {
                 loom::thread::yield_now();
                 return;
             }
-            // SAFETY: the cell is ours.
+            // SAFETY: the cell is ours (S2).
             self.waker.with_mut(|cell| unsafe { *cell = Some(waker.clone()) });
             // ORDERING: Release hands the cell back; Acquire pairs with the Release half in `take`.
             if self.state.compare_exchange(REGISTERING, WAITING, Ordering::AcqRel, Ordering::Acquire).is_err() {
-                // SAFETY: the cell is still ours: the other side only left a mark.
+                // SAFETY: the cell is still ours (S2): the other side only left a mark.
                 let waker = self.waker.with_mut(|cell| unsafe { (*cell).take() });
                 // ORDERING: AcqRel, as above.
                 self.state.swap(WAITING, Ordering::AcqRel);
@@ -456,7 +462,7 @@ mod loom_waker {
             if self.state.fetch_or(WAKING, Ordering::AcqRel) != WAITING {
                 return None;
             }
-            // SAFETY: the cell is ours.
+            // SAFETY: the cell is ours (S2).
             let waker = self.waker.with_mut(|cell| unsafe { (*cell).take() });
             // ORDERING: Release hands the cell back.
             self.state.fetch_and(!WAKING, Ordering::Release);
@@ -493,7 +499,7 @@ pub(crate) mod model {
     /// The default lock, but that it counts as cheap.
     pub(crate) struct CheapLock(super::DefaultLock);
 
-    // SAFETY: it is the default lock.
+    // SAFETY: it is the default lock (S1).
     unsafe impl super::RawLock for CheapLock {
         #[cfg(not(tollgate_loom))]
         const INIT: Self = Self(super::DefaultLock::INIT);

@@ -184,7 +184,7 @@ unsafe fn ring(block: *const Block) {
 }
 
 unsafe fn release_waker(data: *const ()) {
-    // SAFETY: the waker has a share, which this is the end of.
+    // SAFETY: the waker has a share, which this is the end of (B2).
     drop(Share(unsafe { (*locate(data).0).header }));
 }
 
@@ -266,7 +266,7 @@ impl<T> Chunk<T> {
         assert!(capacity > 0);
         let count = capacity.div_ceil(BITS);
         let (layout, entries_at) = layout::<T>(capacity, count).expect("room for the fan-out is beyond all memory");
-        // SAFETY: the layout is not empty, for there is a header in it.
+        // SAFETY: the layout is not empty, for there is a header in it (B5).
         let Some(base) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
         let header = base.cast::<Header>();
         let root = root.map_or(header, |root| {
@@ -274,7 +274,7 @@ impl<T> Chunk<T> {
             unsafe { retain(root.header) };
             root.header
         });
-        // SAFETY: all of this is within the allocation and aligned, as the layout has it.
+        // SAFETY: all of this is within the allocation and aligned, as the layout has it (B1).
         let entries = unsafe {
             header.write(Header { refs: AtomicUsize::new(1), root, layout, hub: Hub::new() });
             let hub = NonNull::new_unchecked(&raw mut (*root.as_ptr()).hub);

@@ -216,7 +216,7 @@ impl<T: Copy, S, F: Form<T>> List<'_, T, S, F> {
     #[inline]
     pub(crate) fn take_front(&mut self, entry: T, outcome: Outcome) -> Option<Waker> {
         let first = F::first(self.root).expect("a waiter to resolve");
-        // SAFETY: `first` is linked here, and we hold the lock.
+        // SAFETY: `first` is linked here (Q2), and we hold the lock (Q1).
         unsafe { self.unlink(first) };
         // SAFETY: it was linked, so it is alive until the outcome is stored (Q3, Q5). Only the bits of the waker are
         // read (Q4), so this is the one place that owns it from here on.
@@ -266,7 +266,7 @@ impl<T: Copy, S, F: Form<T>> List<'_, T, S, F> {
 // SAFETY: a waiter that is not linked is plain data; a linked one is only touched under its queue's lock, but for the
 // atomic phase and for what Q4 allows.
 unsafe impl<T: Send, F: Form<T>> Send for Waiter<T, F> {}
-// SAFETY: through a shared reference anyone but the queue sees the phase alone; the rest is as above.
+// SAFETY: through a shared reference anyone but the queue sees the phase alone (Q4, Q6); the rest is as above.
 unsafe impl<T: Send, F: Form<T>> Sync for Waiter<T, F> {}
 
 impl<T: Copy, F: Form<T>> Waiter<T, F> {

@@ -107,7 +107,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     /// What is asked for, while that is still up to the owner.
     #[inline]
     pub(crate) fn idle_entry(&self) -> Option<W::Entry> {
-        // SAFETY: idle means not linked.
+        // SAFETY: idle means not linked (Q2).
         self.is_idle().then(|| unsafe { self.waiter.entry() })
     }
 
@@ -128,7 +128,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
 
     /// Changes what is asked for before the wait is pinned, hence before it begins.
     pub(crate) fn amend(&mut self, change: impl FnOnce(W::Entry) -> W::Entry) {
-        // SAFETY: the owner, and never linked, as the exclusive reference to something not pinned proves.
+        // SAFETY: the owner, and never linked (Q2), as the exclusive reference to something not pinned proves.
         unsafe { self.waiter.set_entry(change(self.waiter.entry())) };
     }
 
@@ -189,7 +189,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         let phase = handle.queue().with(|list| {
             if waiter.stage() == Stage::Idle {
                 waiter.set_stage(Stage::Waiting);
-                // SAFETY: the owner, and not linked. The waiter is pinned, for `self` was.
+                // SAFETY: the owner, and not linked (Q2). The waiter is pinned, for `self` was.
                 unsafe {
                     waiter.put_waker(None);
                     this.enter(handle, list, waiter.entry(), admit);
@@ -197,7 +197,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
             }
             let phase = waiter.phase_locked();
             if phase == QUEUED {
-                // SAFETY: the owner, linked with the lock held, not resolved.
+                // SAFETY: the owner, linked with the lock held (Q1), not resolved (Q4).
                 spare = unsafe { waiter.replace_waker(spare.take()) };
             }
             phase
@@ -223,13 +223,13 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         }
         let this = self.into_ref().get_ref();
         let handle: &W = &this.handle;
-        // SAFETY: the owner, and not linked.
+        // SAFETY: the owner, and not linked (Q2).
         unsafe { this.waiter.put_waker(waker) };
         this.waiter.set_stage(Stage::Waiting);
-        // SAFETY: the owner, and not linked. The waiter is pinned, for `self` was.
+        // SAFETY: the owner, and not linked (Q2). The waiter is pinned, for `self` was.
         let now = handle.queue().with(|list| unsafe { this.enter(handle, list, this.waiter.entry(), admit) });
         if now {
-            // SAFETY: the owner, not linked, and not resolved by anyone else.
+            // SAFETY: the owner, not linked (Q2), and not resolved by anyone else.
             drop(unsafe { this.waiter.replace_waker(None) });
         }
         now
@@ -251,7 +251,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     ) -> bool {
         let waiter = &self.waiter;
         let admission = admit(handle, list, &mut entry);
-        // SAFETY: the owner, and not linked.
+        // SAFETY: the owner, and not linked (Q2).
         unsafe { waiter.set_entry(entry) };
         match admission {
             Admission::Queue => {
@@ -273,7 +273,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
     /// Stores a newer waker if it is another task's.
     fn refresh(self: Pin<&Self>, waker: &Waker) {
         let waiter = &self.get_ref().waiter;
-        // SAFETY: the owner.
+        // SAFETY: the owner (Q4).
         if unsafe { waiter.wakes_same(waker) } {
             return;
         }
@@ -281,7 +281,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         let mut spare = Some(waker.clone());
         handle.queue().with(|_| {
             if waiter.phase() == QUEUED {
-                // SAFETY: the owner, linked with the lock held, not resolved.
+                // SAFETY: the owner, linked with the lock held (Q1), not resolved (Q4).
                 spare = unsafe { waiter.replace_waker(spare.take()) };
             }
         });
@@ -374,7 +374,7 @@ impl<H: Deref<Target = W>, W: Waitable> Waiting<H, W> {
         if let Some(handle) = handle {
             *this.handle = handle;
         }
-        // SAFETY: the owner, and not linked.
+        // SAFETY: the owner, and not linked (Q2).
         unsafe { this.waiter.set_entry(entry) };
         this.waiter.set_stage(Stage::Idle);
     }

@@ -162,7 +162,7 @@ where
                 }
             },
             StageProjection::Take => {
-                // SAFETY: in this stage the worker has the turn.
+                // SAFETY: in this stage the worker has the turn (W5).
                 let taken = match unsafe { this.source.poll_take(cx) } {
                     Poll::Pending => {
                         board.register_taker(cx);

@@ -58,7 +58,7 @@ struct Seat {
     round: UnsafeCell<Round>,
 }
 
-// SAFETY: the round belongs to who has the turn.
+// SAFETY: the round belongs to who has the turn, as futures do (P2).
 unsafe impl Sync for Seat {}
 
 /// The turn to poll, which one at a time has.
@@ -142,7 +142,7 @@ impl<F, L: RawLock> Turn<'_, F, L> {
     /// The next place that was woken.
     #[inline]
     pub fn next_woken(&mut self) -> Option<usize> {
-        // SAFETY: the round is ours, and `self` is borrowed for as long as we use it.
+        // SAFETY: the round is ours (P2), and `self` is borrowed for as long as we use it.
         self.0.seat.round.with_mut(|round| self.0.shelf.next_woken(unsafe { &mut *round }))
     }
 
@@ -234,7 +234,7 @@ impl<F> Drop for Place<F> {
     fn drop(&mut self) {
         // ORDERING: Relaxed. Whoever has the place alone has been told of all that happened to it.
         if self.mark.load(Ordering::Relaxed) == FULL {
-            // SAFETY: full, and nobody else has it.
+            // SAFETY: full, and nobody else has it (P3).
             self.future.with_mut(|cell| unsafe { (*cell).assume_init_drop() });
         }
     }
