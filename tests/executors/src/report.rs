@@ -63,8 +63,8 @@ impl fmt::Display for Table {
         writeln!(f)?;
         f.write_str(
             "`-`: `TokioTimer` needs tokio's runtime around it. `EmbassyTimer`'s driver on a host wakes with its own lock held,\n\
-            so it cannot be used from within a wake. The time of `TimerQueue` (here driven by a thread, as by an interrupt)\n\
-            stands still while its driver is kept by whom it woke.\n",
+            so it cannot be used from within a wake. The time of `TimerQueue` and of `ManualClock`, which a thread drives here as\n\
+            an interrupt would, stands still while that thread is kept by whom it woke.\n",
         )
     }
 }
