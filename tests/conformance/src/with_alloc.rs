@@ -116,6 +116,7 @@ alloc_cases! {
     "fan_out, unordered" order {
         outputs_come_in_the_order_of_their_wakes,
         more_run_at_once_than_a_word_has_bits,
+        a_table_of_several_words_tells_them_apart,
         one_that_never_rests_starves_nobody,
         a_stream_of_futures_needs_no_function,
         dropping_a_stream_drops_all_of_it,
