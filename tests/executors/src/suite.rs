@@ -63,6 +63,8 @@ timers! {
     "ThreadTimer": ThreadTimer,
     "EmbassyTimer": EmbassyTimer,
     "FnTimer": FnTimer(StdClock, futures_timer::Delay::new),
+    // Half of the time, half of the rest, and so on: a deadline must not trust it.
+    "FnTimer, early": FnTimer(StdClock, |duration: Duration| futures_timer::Delay::new(duration / 2)),
     "TimerQueue": &driven().0,
     "ManualClock": &driven().1,
 }
@@ -138,7 +140,7 @@ impl Entry {
     pub fn noun(&self) -> String {
         let name = match self {
             Self::Plain(case) => case.name,
-            Self::Timed(_, timer) => return format!("`{}`", timer.name),
+            Self::Timed(_, timer) => return format!("on {}", timer.name),
             Self::Team(team) => team.name,
             Self::Alloc(case) => case.name,
             Self::Crew(crew) => crew.name,
