@@ -28,6 +28,10 @@ impl Table {
         row.1[column].1 += 1;
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.rows.iter().flat_map(|row| &row.1).all(|cell| cell.1 == 0)
+    }
+
     pub fn all_passed(&self) -> bool {
         self.rows.iter().flat_map(|row| &row.1).all(|cell| cell.0 == cell.1)
     }
