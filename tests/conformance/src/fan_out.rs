@@ -100,10 +100,10 @@ where
 }
 
 /// The first table that is free.
-pub(crate) async fn with_one_of<St, M, O, const N: usize>(
-    tables: &'static [WakeTable<1>],
+pub(crate) async fn with_one_of<St, M, O, const N: usize, const W: usize>(
+    tables: &'static [WakeTable<W>],
     mut jobs: FanOut<St, M, O, Inline<N>>,
-) -> FanOut<St, M, O, Inline<N, Tabled<1>>>
+) -> FanOut<St, M, O, Inline<N, Tabled<W>>>
 where
     St: Stream,
     M: Launch<St::Item>,

@@ -35,12 +35,13 @@
 //! }
 //! ```
 //!
-//! With the feature `alloc` there are two more, of what needs an allocator, and of what is as good without one but takes more
+//! With the feature `alloc` there are three more, of what needs an allocator, and of what is as good without one but takes more
 //! memory than every target has:
 //!
 //! | list | a run of one entry |
 //! |---|---|
 //! | [`ALLOC_CASES`] | `case.run().await` in any task |
+//! | [`ALLOC_TIMED`] | `case.run(timer).await` in any task, with the executor's timer |
 //! | [`CREWS`] | for each future in `crew.members()` a task of its own that awaits it |
 #![no_std]
 #![cfg_attr(not(feature = "alloc"), allow(rustdoc::broken_intra_doc_links))]
@@ -64,7 +65,7 @@ use core::task::{Context, Poll};
 
 pub use team::{Arena, TEAMS, Team};
 #[cfg(feature = "alloc")]
-pub use with_alloc::{ALLOC_CASES, AllocCase, CREWS, Crew, Run};
+pub use with_alloc::{ALLOC_CASES, ALLOC_TIMED, AllocCase, AllocTimedCase, CREWS, Crew, Run};
 
 /// A future that may go to another thread, although the compiler cannot see it: it takes lifetimes in an async block for
 /// any lifetimes, and then finds implementations "not general enough" (rust-lang/rust#100013).

@@ -7,6 +7,7 @@ mod crew;
 mod future_set;
 mod order;
 mod owned;
+mod timed;
 mod tracker;
 mod workers;
 
@@ -16,7 +17,7 @@ use core::pin::Pin;
 
 pub use crew::CREWS;
 
-use crate::{Movable, Outcome};
+use crate::{AnyTimer, Movable, Outcome};
 
 /// What one task awaits.
 pub type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -53,6 +54,51 @@ impl Crew {
     }
 }
 
+macro_rules! alloc_timed {
+    ($($name:ident,)*) => {
+        #[derive(Debug, Clone, Copy)]
+        #[allow(non_camel_case_types)]
+        enum WithTimer { $($name,)* }
+
+        /// Cases for one task and a timer, with an allocator.
+        pub const ALLOC_TIMED: &[AllocTimedCase] = &[$(
+            AllocTimedCase { name: concat!("timed::", stringify!($name)), which: WithTimer::$name },
+        )*];
+
+        impl AllocTimedCase {
+            /// Runs it with `timer`, in whatever task awaits this.
+            #[must_use]
+            pub fn run<T>(self, timer: T) -> Run
+            where
+                T: AnyTimer + Send + Sync + 'static,
+                T::Sleep: Send,
+                T::Instant: Send,
+            {
+                let run = async move { match self.which { $(WithTimer::$name => timed::$name(timer).await,)* } };
+                // SAFETY: as in `TimedCase::run`; what these own beside is as movable.
+                Box::pin(unsafe { Movable::new(run) })
+            }
+        }
+    };
+}
+
+/// A case for one task and a timer that allocates.
+#[derive(Debug, Clone, Copy)]
+pub struct AllocTimedCase {
+    /// A sentence.
+    pub name: &'static str,
+    which: WithTimer,
+}
+
+alloc_timed! {
+    each_future_of_many_has_its_own,
+    a_stream_that_is_cut_off_drops_what_runs,
+    results_end_with_their_context,
+    leaks_are_told_in_time,
+    owned_permits_that_do_not_come_in_time_are_not_lost,
+    a_token_is_cancelled_when_it_takes_too_long,
+}
+
 macro_rules! alloc_cases {
     ($($noun:literal $module:ident { $($name:ident,)* })*) => {
         /// Cases for one task, with an allocator.
@@ -70,6 +116,7 @@ alloc_cases! {
     "fan_out, unordered" order {
         outputs_come_in_the_order_of_their_wakes,
         more_run_at_once_than_a_word_has_bits,
+        a_table_of_several_words_tells_them_apart,
         one_that_never_rests_starves_nobody,
         a_stream_of_futures_needs_no_function,
         dropping_a_stream_drops_all_of_it,

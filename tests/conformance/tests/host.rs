@@ -69,6 +69,9 @@ fn every_case_with_an_allocator_holds_on_one_thread() {
     for case in tollgate_conformance::ALLOC_CASES {
         assert_eq!(block_on(case.run()), Ok(()), "{}", case.name);
     }
+    for case in tollgate_conformance::ALLOC_TIMED {
+        assert_eq!(block_on(case.run(ThreadTimer)), Ok(()), "{}", case.name);
+    }
 }
 
 #[cfg(feature = "alloc")]

@@ -40,5 +40,9 @@ fn main() -> ExitCode {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/TABLE.md");
         std::fs::write(path, table.to_string()).expect("TABLE.md can be written");
     }
+    if table.is_empty() {
+        eprintln!("nothing matches {words:?}");
+        return ExitCode::FAILURE;
+    }
     if table.all_passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

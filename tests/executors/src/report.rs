@@ -28,6 +28,10 @@ impl Table {
         row.1[column].1 += 1;
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.rows.iter().flat_map(|row| &row.1).all(|cell| cell.1 == 0)
+    }
+
     pub fn all_passed(&self) -> bool {
         self.rows.iter().flat_map(|row| &row.1).all(|cell| cell.0 == cell.1)
     }
@@ -63,8 +67,8 @@ impl fmt::Display for Table {
         writeln!(f)?;
         f.write_str(
             "`-`: `TokioTimer` needs tokio's runtime around it. `EmbassyTimer`'s driver on a host wakes with its own lock held,\n\
-            so it cannot be used from within a wake. The time of `TimerQueue` (here driven by a thread, as by an interrupt)\n\
-            stands still while its driver is kept by whom it woke.\n",
+            so it cannot be used from within a wake. The time of `TimerQueue` and of `ManualClock`, which a thread drives here as\n\
+            an interrupt would, stands still while that thread is kept by whom it woke.\n",
         )
     }
 }

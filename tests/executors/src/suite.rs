@@ -3,9 +3,12 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use tollgate::time::{AsyncIoTimer, EmbassyTimer, FuturesTimer, ThreadTimer, TimerQueue, TokioTimer};
+use tollgate::time::{
+    AsyncIoTimer, EmbassyTimer, FnTimer, FuturesTimer, ManualClock, StdClock, ThreadTimer, TimerQueue, TokioTimer,
+};
 use tollgate_conformance::{
-    ALLOC_CASES, AllocCase, Arena, CASES, CREWS, Case, Crew, Run, TEAMS, TIMED, Team, TimedCase,
+    ALLOC_CASES, ALLOC_TIMED, AllocCase, AllocTimedCase, Arena, CASES, CREWS, Case, Crew, Run, TEAMS, TIMED, Team,
+    TimedCase,
 };
 
 use crate::executors::Executor;
@@ -15,14 +18,21 @@ use crate::watch::Verdict;
 #[derive(Debug)]
 pub struct AnyTimer {
     name: &'static str,
-    run: fn(TimedCase) -> Run,
+    run: fn(Timed) -> Run,
+}
+
+/// A case that needs a timer.
+#[derive(Debug, Clone, Copy)]
+pub enum Timed {
+    Plain(TimedCase),
+    Alloc(AllocTimedCase),
 }
 
 /// A case, or one with a timer.
 #[derive(Debug)]
 pub enum Entry {
     Plain(Case),
-    Timed(TimedCase, &'static AnyTimer),
+    Timed(Timed, &'static AnyTimer),
     Team(Team),
     Alloc(AllocCase),
     Crew(Crew),
@@ -32,37 +42,71 @@ pub enum Entry {
     Timers,
 }
 
-const TIMERS: &[AnyTimer] = &[
-    AnyTimer { name: "TokioTimer", run: |case| Box::pin(case.run(TokioTimer)) },
-    AnyTimer { name: "AsyncIoTimer", run: |case| Box::pin(case.run(AsyncIoTimer)) },
-    AnyTimer { name: "FuturesTimer", run: |case| Box::pin(case.run(FuturesTimer)) },
-    AnyTimer { name: "ThreadTimer", run: |case| Box::pin(case.run(ThreadTimer)) },
-    AnyTimer { name: "EmbassyTimer", run: |case| Box::pin(case.run(EmbassyTimer)) },
-    AnyTimer { name: "TimerQueue", run: |case| Box::pin(case.run(queue())) },
-];
+macro_rules! timers {
+    ($($name:literal: $timer:expr,)*) => {
+        const TIMERS: &[AnyTimer] = &[$(
+            AnyTimer {
+                name: $name,
+                run: |case| match case {
+                    Timed::Plain(case) => Box::pin(case.run($timer)),
+                    Timed::Alloc(case) => case.run($timer),
+                },
+            },
+        )*];
+    };
+}
 
-/// A queue that a thread drives, as a tick interrupt would.
-fn queue() -> &'static TimerQueue {
-    static TIMERS: TimerQueue = TimerQueue::new();
+timers! {
+    "TokioTimer": TokioTimer,
+    "AsyncIoTimer": AsyncIoTimer,
+    "FuturesTimer": FuturesTimer,
+    "ThreadTimer": ThreadTimer,
+    "EmbassyTimer": EmbassyTimer,
+    "FnTimer": FnTimer(StdClock, futures_timer::Delay::new),
+    // Half of the time, half of the rest, and so on: a deadline must not trust it.
+    "FnTimer, early": FnTimer(StdClock, |duration: Duration| futures_timer::Delay::new(duration / 2)),
+    "TimerQueue": &driven().0,
+    "ManualClock": &driven().1,
+}
+
+/// Two that a thread drives, as a tick interrupt would.
+fn driven() -> &'static (TimerQueue, ManualClock) {
+    const TICK: Duration = Duration::from_millis(1);
+    static BOTH: (TimerQueue, ManualClock) = (TimerQueue::new(), ManualClock::new());
     static DRIVER: OnceLock<()> = OnceLock::new();
     DRIVER.get_or_init(|| {
         std::thread::spawn(|| {
             for tick in 1.. {
-                TIMERS.advance(tick);
-                std::thread::sleep(Duration::from_millis(1));
+                BOTH.0.advance(tick);
+                BOTH.1.advance(TICK);
+                std::thread::sleep(TICK);
             }
         });
     });
-    &TIMERS
+    &BOTH
+}
+
+/// All that need a timer.
+fn timed() -> impl Iterator<Item = Timed> {
+    TIMED.iter().copied().map(Timed::Plain).chain(ALLOC_TIMED.iter().copied().map(Timed::Alloc))
 }
 
 pub fn entries() -> Vec<Entry> {
     let plain = CASES.iter().copied().map(Entry::Plain);
-    let timed = TIMERS.iter().flat_map(|timer| TIMED.iter().map(move |case| Entry::Timed(*case, timer)));
+    let timed = TIMERS.iter().flat_map(|timer| timed().map(move |case| Entry::Timed(case, timer)));
     let teams = TEAMS.iter().copied().map(Entry::Team);
     let alloc = ALLOC_CASES.iter().copied().map(Entry::Alloc);
     let crews = CREWS.iter().copied().map(Entry::Crew);
     plain.chain(teams).chain(alloc).chain(crews).chain(timed).chain([Entry::Cases, Entry::Timers]).collect()
+}
+
+impl Timed {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Plain(case) => case.name,
+            Self::Alloc(case) => case.name,
+        }
+    }
 }
 
 impl AnyTimer {
@@ -73,7 +117,7 @@ impl AnyTimer {
             // Its driver wakes with its own lock held, so who is woken must not set a timer on the spot.
             "EmbassyTimer" => !executor.polls_in_wake,
             // Its time stands still while its driver polls whom it woke, and that may be a task that waits for time to go by.
-            "TimerQueue" => !executor.polls_in_wake,
+            "TimerQueue" | "ManualClock" => !executor.polls_in_wake,
             _ => true,
         }
     }
@@ -83,7 +127,7 @@ impl Entry {
     pub fn title(&self) -> String {
         match self {
             Self::Plain(case) => case.name.into(),
-            Self::Timed(case, timer) => format!("{} with {}", case.name, timer.name),
+            Self::Timed(case, timer) => format!("{} with {}", case.name(), timer.name),
             Self::Team(team) => team.name.into(),
             Self::Alloc(case) => case.name.into(),
             Self::Crew(crew) => crew.name.into(),
@@ -96,7 +140,7 @@ impl Entry {
     pub fn noun(&self) -> String {
         let name = match self {
             Self::Plain(case) => case.name,
-            Self::Timed(_, timer) => return format!("`{}`", timer.name),
+            Self::Timed(_, timer) => return format!("on {}", timer.name),
             Self::Team(team) => team.name,
             Self::Alloc(case) => case.name,
             Self::Crew(crew) => crew.name,
@@ -138,7 +182,7 @@ impl Entry {
             }
             Self::Timers => {
                 let timers = TIMERS.iter().filter(|timer| timer.runs_on(executor));
-                let runs = timers.flat_map(|timer| TIMED.iter().map(|case| (timer.run)(*case)));
+                let runs = timers.flat_map(|timer| timed().map(|case| (timer.run)(case)));
                 (runs.collect(), Box::new(|| Ok(())))
             }
             Self::Team(team) => {

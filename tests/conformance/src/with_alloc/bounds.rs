@@ -212,6 +212,7 @@ pub(super) async fn no_permit_is_kept_while_the_consumer_is_away() -> Outcome {
         let mut outputs = 0;
         while jobs.as_mut().next().await.is_some() {
             outputs += 1;
+            ensure!(gate.available_permits() + jobs.in_flight() == 1 && gate.waiters() == 0);
             // What runs may have the permit; then it needs to be kept going, and gives it back.
             let permit = jobs.as_mut().drive_while(gate.acquire()).await;
             ensure!(permit.is_ok());

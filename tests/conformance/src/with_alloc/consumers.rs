@@ -1,9 +1,9 @@
 //! Fan-out, with what consumes it.
 
 use alloc::vec::Vec;
-use core::cell::Cell;
 use core::future::ready;
 use core::pin::pin;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use futures_lite::{StreamExt, stream};
 use tollgate::Semaphore;
@@ -21,17 +21,17 @@ pub(super) async fn a_body_runs_beside_what_is_in_flight() -> Outcome {
         n
     };
     on_each!(stream::iter(0..6), 3, work, |jobs| {
-        let sum = Cell::new(0);
+        let sum = AtomicUsize::new(0);
         // What is in flight may have the one permit, and gives it back only if it is polled.
         let body = |n| {
             let (gate, sum) = (&gate, &sum);
             async move {
                 let _permit = gate.acquire().await;
-                sum.set(sum.get() + n);
+                sum.fetch_add(n, Relaxed);
             }
         };
         jobs.for_each(body).await;
-        ensure!(sum.get() == 15 && gate.available_permits() == 1);
+        ensure!(sum.load(Relaxed) == 15 && gate.available_permits() == 1);
     });
     Ok(())
 }

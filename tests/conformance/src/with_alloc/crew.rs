@@ -17,17 +17,6 @@ use tollgate::{CancellationToken, FanOutExt, FutureSet, Limit, OwnedCancellation
 
 use super::{Crew, Run};
 use crate::help::{ensure, pause, pauses};
-use crate::{Movable, Outcome};
-
-/// A member.
-///
-/// # Safety
-///
-/// As [`Movable::new`].
-unsafe fn member(future: impl Future<Output = Outcome> + 'static) -> Run {
-    // SAFETY: the caller says so.
-    Box::pin(unsafe { Movable::new(future) })
-}
 
 macro_rules! crews {
     ($($noun:literal { $($name:ident,)* })*) => {
@@ -214,41 +203,34 @@ fn permits_go_from_task_to_task() -> Vec<Run> {
 
 fn several_tasks_add_to_one_set() -> Vec<Run> {
     let set = Arc::new(FutureSet::<Run>::with_capacity(4));
-    let (crowd, added) = (Arc::new(Crowd::default()), Arc::new(AtomicUsize::new(0)));
+    let crowd = Arc::new(Crowd::default());
     // Keeps the set from being at its end.
     let _ = set.try_push(Box::pin(pending()));
     let mut crew: Vec<Run> = (0..3)
         .map(|_| {
-            let (set, crowd, added) = (set.clone(), crowd.clone(), added.clone());
-            // SAFETY: what it has are counters and a set of futures that are movable.
-            unsafe {
-                member(async move {
-                    for n in 0..25 {
-                        let crowd = crowd.clone();
-                        let job = async move {
-                            let _inside = crowd.enter();
-                            pauses(n % 4).await;
-                            Ok(())
-                        };
-                        set.push(Box::pin(job)).await;
-                        added.fetch_add(1, Relaxed);
-                    }
-                    Ok(())
-                })
-            }
+            let (set, crowd) = (set.clone(), crowd.clone());
+            Box::pin(async move {
+                for n in 0..25 {
+                    let crowd = crowd.clone();
+                    let job = async move {
+                        let _inside = crowd.enter();
+                        pauses(n % 4).await;
+                        Ok(())
+                    };
+                    set.push(Box::pin(job) as Run).await;
+                }
+                Ok(())
+            }) as Run
         })
         .collect();
-    // SAFETY: as above.
-    crew.push(unsafe {
-        member(async move {
-            for _ in 0..3 * 25 {
-                ensure!(set.next().await == Some(Ok(())));
-            }
-            ensure!(set.len() == 1 && crowd.peak.load(Relaxed) <= 3 && crowd.now.load(Relaxed) == 0);
-            set.clear();
-            Ok(())
-        })
-    });
+    crew.push(Box::pin(async move {
+        for _ in 0..3 * 25 {
+            ensure!(set.next().await == Some(Ok(())));
+        }
+        ensure!(set.len() == 1 && crowd.peak.load(Relaxed) <= 3 && crowd.now.load(Relaxed) == 0);
+        set.clear();
+        Ok(())
+    }));
     crew
 }
 

@@ -70,6 +70,30 @@ pub(super) async fn more_run_at_once_than_a_word_has_bits() -> Outcome {
     Ok(())
 }
 
+pub(super) async fn a_table_of_several_words_tells_them_apart() -> Outcome {
+    const ALL: usize = 2 * usize::BITS as usize + 2;
+    static WIDE: [WakeTable<3>; 4] = [const { WakeTable::new() }; 4];
+    let gates = [const { Semaphore::new(0) }; ALL];
+    let jobs = stream::iter(0..ALL).fan_out_inline_with::<ALL, _, _>(async |n| {
+        drop(gates[n].acquire().await);
+        n
+    });
+    let mut jobs = pin!(with_one_of(&WIDE, jobs).await);
+    ensure!(poll_once(jobs.next()).await.is_none());
+    // Across the words, each once: 37 has no divisor in common with their number.
+    for step in 0..ALL {
+        let n = step * 37 % ALL;
+        let (output, ()) = zip(jobs.next(), async {
+            pause().await;
+            gates[n].add_permits(1);
+        })
+        .await;
+        ensure!(output == Some(n));
+    }
+    ensure!(jobs.next().await.is_none());
+    Ok(())
+}
+
 pub(super) async fn one_that_never_rests_starves_nobody() -> Outcome {
     let gate = Semaphore::new(0);
     let work = async |n: usize| {
