@@ -7,6 +7,7 @@
 //! 5. [Leaks](leaks)
 //! 6. [Migrating](migrating) from `tokio::sync::Semaphore`, `buffer_unordered` and `tokio::time::timeout`
 //! 7. [On bare metal](bare_metal)
+//! 8. [Cookbook](cookbook): patterns of production code, the Go way and ours side by side
 //!
 //! This module is there for the documentation alone, and empty in a build.
 
@@ -24,3 +25,5 @@ pub mod leaks {}
 pub mod migrating {}
 #[doc = include_str!("guide/bare_metal.md")]
 pub mod bare_metal {}
+#[doc = include_str!("guide/cookbook.md")]
+pub mod cookbook {}

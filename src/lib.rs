@@ -46,7 +46,8 @@
 #![no_std]
 // The maps above name things that are not there without `alloc`.
 #![cfg_attr(not(feature = "alloc"), allow(rustdoc::broken_intra_doc_links))]
-// Of the library only: examples and tests are programs, and have std.
+// Of the library only: examples and tests are programs, nobody reads their documentation, and they have std.
+#![deny(missing_docs, missing_debug_implementations)]
 #![deny(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
 
 #[cfg(any(feature = "alloc", test))]

@@ -29,7 +29,7 @@ use tollgate::{FanOut, FanOutExt, Semaphore};
 mod tools;
 use tools::Wakes;
 
-pub mod support;
+pub(crate) mod support;
 use support::seeded::Seeded;
 
 // === what may happen ===

@@ -5,7 +5,7 @@
 #![cfg(all(any(feature = "std", feature = "critical-section"), feature = "alloc"))]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
-pub mod support;
+pub(crate) mod support;
 
 use std::collections::VecDeque;
 use std::mem;

@@ -5,7 +5,7 @@
 #![cfg(any(feature = "std", feature = "critical-section"))]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
-pub mod support;
+pub(crate) mod support;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
