@@ -540,11 +540,7 @@ impl<T> Bed for Heap<T> {
     fn next_woken(self: Pin<&mut Self>) -> Option<u32> {
         let Self { chunks, round } = self.get_mut();
         if round.is_over() {
-            let hub = chunks.root.hub()?;
-            if round.is_quiet(hub) {
-                return None;
-            }
-            round.find(hub, chunks);
+            round.find(chunks.root.hub()?, chunks);
         }
         round.next().map(|number| number as u32)
     }

@@ -194,9 +194,6 @@ impl Hub {
     /// Takes all marks, and leaves that the owner is awake.
     #[inline]
     fn take(&self) -> usize {
-        if self.is_quiet() {
-            return 0;
-        }
         // ORDERING: Acquire pairs with the Release in `mark`.
         self.top.swap(POLLING, Ordering::Acquire) & !POLLING
     }
@@ -304,6 +301,9 @@ impl Round {
     /// nothing to look at.
     #[inline]
     fn begin(&mut self, hub: &Hub, words: &impl Words) -> bool {
+        if hub.is_quiet() {
+            return false;
+        }
         let marks = hub.take();
         self.base = 0;
         self.bits = marks & ((1 << DIRECT) - 1);
@@ -312,7 +312,7 @@ impl Round {
             self.flags &= !1;
             self.bits |= words.word(0).take();
         }
-        marks != 0
+        true
     }
 
     #[inline(never)]
