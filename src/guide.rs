@@ -6,6 +6,7 @@
 //! 4. [Cancellation](cancellation)
 //! 5. [Leaks](leaks)
 //! 6. [Migrating](migrating) from `tokio::sync::Semaphore`, `buffer_unordered` and `tokio::time::timeout`
+//! 7. [On bare metal](bare_metal)
 //!
 //! This module is there for the documentation alone, and empty in a build.
 
@@ -21,3 +22,5 @@ pub mod cancellation {}
 pub mod leaks {}
 #[doc = include_str!("guide/migrating.md")]
 pub mod migrating {}
+#[doc = include_str!("guide/bare_metal.md")]
+pub mod bare_metal {}

@@ -66,8 +66,8 @@ impl<L: RawLock> Lender for &Arc<Semaphore<L>> {
 /// One permit; dropping it gives it back.
 pub struct Loan<P: Lender>(P);
 
-/// What [`Waiting`] wants of a handle.
-struct ToEngine<P>(P);
+/// What [`Waiting`] wants of a handle; `None` once the loan has it.
+struct ToEngine<P>(Option<P>);
 
 pin_project! {
     /// A wait for a [`Loan`]. Dropping it gives up the place, and what was granted.
@@ -117,13 +117,13 @@ where
 
     #[inline]
     fn deref(&self) -> &Self::Target {
-        &self.0.semaphore().engine
+        &self.0.as_ref().expect("the lender of a wait that is not over").semaphore().engine
     }
 }
 
 impl<P: Lender> Claim<P> {
     pub(crate) fn new(lender: P) -> Self {
-        Self { wait: Waiting::new(ToEngine(lender), Demand::exactly(1), 0) }
+        Self { wait: Waiting::new(ToEngine(Some(lender)), Demand::exactly(1), 0) }
     }
 
     /// Takes the permit, or a place in the queue.
@@ -135,7 +135,7 @@ impl<P: Lender> Claim<P> {
         let mut wait = self.project().wait;
         wait.as_mut().poll_acquire(waker).map(|taken| {
             taken?;
-            Ok(Loan(wait.handle().0.clone()))
+            Ok(Loan(wait.handle_mut().0.take().expect("the lender stays until the first outcome")))
         })
     }
 }

@@ -56,6 +56,7 @@ mod semaphore;
 mod team;
 mod time;
 mod timed;
+mod track;
 #[cfg(feature = "alloc")]
 mod with_alloc;
 
@@ -192,6 +193,11 @@ cases! {
         a_signal_stops_it_too,
         what_is_left_is_told_exactly,
         futures_in_it_wait_for_permits_in_turn,
+        one_at_a_time_runs_of_each_key,
+        weights_count_against_the_limit,
+        a_semaphore_is_shared_with_others,
+        a_limit_that_is_raised_wakes_the_stream,
+        consumers_keep_what_runs_running,
     }
     time {
         a_ready_value_wins_over_a_deadline_long_past,
@@ -212,6 +218,12 @@ cases! {
         a_callback_runs_unless_it_is_stopped,
         a_guard_cancels_however_one_leaves,
         a_context_ends_by_its_token_and_by_its_deadline,
+    }
+    track {
+        what_is_alive_is_counted_until_it_is_gone,
+        the_last_to_go_wakes_whoever_waits_for_none,
+        a_closed_tracker_takes_nothing_new,
+        what_is_left_is_told,
     }
 }
 

@@ -15,7 +15,7 @@ use static_cell::StaticCell;
 mod board;
 pub mod dma;
 
-pub use board::{entry, now, start_clock, wait_for_interrupt};
+pub use board::{entry, instructions, now, start_clock, wait_for_interrupt};
 pub use semihosting::{print, println};
 
 static HOOK: Mutex<Cell<Option<fn(u64)>>> = Mutex::new(Cell::new(None));
