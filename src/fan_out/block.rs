@@ -1,10 +1,10 @@
 //! The one allocation of a stream: the words that its wakers write to, and the slots of its futures.
 //!
 //! ```text
-//!            Header                    Block 0          Block 1              entries
-//!   ┌──────────────────────────────┬────────────────┬────────────────┬───┬─────────┬─────────┬───┐
-//!   │ refs  root  layout  hub      │ word …         │ word …         │ … │ entry 0 │ entry 1 │ … │
-//!   └──────────────────────────────┴────────────────┴────────────────┴───┴─────────┴─────────┴───┘
+//!            Header                    Block 0          Block 1        groups      entries
+//!   ┌──────────────────────────────┬────────────────┬────────────────┬───┬───┬─────────┬─────────┬───┐
+//!   │ refs  root  layout  hub      │ word …         │ word …         │ … │ … │ entry 0 │ entry 1 │ … │
+//!   └──────────────────────────────┴────────────────┴────────────────┴───┴───┴─────────┴─────────┴───┘
 //!                                  ▲    ▲
 //!                     block of data┘    └ data of a waker = address of its block + number of its bit
 //! ```
@@ -18,17 +18,17 @@
 //! in the low end of its address, so a waker needs no memory of its own.
 //!
 //! A stream that may want very many slots begins with a small chunk and adds further ones, each twice the one before. They
-//! share the hub of the first, which they keep alive by a count.
+//! share the hub of the first, and its groups, which they keep alive by a count.
 //!
 //! # Invariants
 //!
 //! * **B1** Every pointer here comes from the pointer that the allocator gave, by offsets, and never through a reference to
-//!   a part. So it may be used for all of the allocation. A block's `header` is that of its allocation, its `hub` is the
-//!   root's.
+//!   a part. So it may be used for all of the allocation. A block's `header` is that of its allocation, its `hub` and
+//!   its `group` are the root's.
 //! * **B2** `refs` is one for the [`Chunk`], one for each waker clone, and one for each further chunk whose `root` this is.
 //!   The allocation lives while it is not zero.
-//! * **B3** `root`, `layout`, `flag`, `direct`, `hub` and `header` are written once, before anybody else knows of the allocation. All else in
-//!   header and blocks is atomic. So shared references are all that is ever made of them.
+//! * **B3** `root`, `layout`, `flag`, `direct`, `member`, `group`, `hub` and `header` are written once, before anybody else knows
+//!   of the allocation. All else in header, blocks and groups is atomic. So shared references are all that is ever made of them.
 //! * **B4** Entries `0..len` are initialised, belong to the chunk alone, and stay where they are until it is dropped, which
 //!   drops them in place. No waker touches them.
 //! * **B5** A chunk of capacity 0 has no allocation; only a root that nothing was put into yet is one.
@@ -45,7 +45,7 @@ use core::pin::Pin;
 use core::ptr::{self, NonNull};
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::ready::{BITS, DIRECT, Hub, Round, Word, Words};
+use super::ready::{BITS, DIRECT, Hub, Path, Round, Word, Words, groups_for};
 use super::slots::{Bed, Plan};
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -72,6 +72,9 @@ struct Block {
     flag: usize,
     /// How many of its bits are on top of the hub: [`DIRECT`] in the first block of all, else none.
     direct: usize,
+    /// The group that it belongs to, and its bit there.
+    group: Option<NonNull<Word>>,
+    member: usize,
     hub: NonNull<Hub>,
     header: NonNull<Header>,
 }
@@ -87,7 +90,15 @@ struct Chunk<T> {
     capacity: usize,
     /// The number of its first block, counted over all chunks, and of the one after its last.
     blocks: Range<usize>,
+    groups: Groups,
     _owns: PhantomData<T>,
+}
+
+/// The groups of a root.
+#[derive(Clone, Copy)]
+struct Groups {
+    first: NonNull<Word>,
+    count: usize,
 }
 
 /// A chunk, and further ones for those who need them.
@@ -137,7 +148,11 @@ unsafe fn note(block: *const Block, bit: usize) -> bool {
     // SAFETY: alive. What is used is atomic or does not change (B3); the root is kept alive by a chunk that is (B2).
     unsafe {
         let hub = &*(*block).hub.as_ptr();
-        if bit < (*block).direct { hub.wake_direct(bit) } else { hub.wake(&(*block).word, bit, (*block).flag) }
+        if bit < (*block).direct {
+            return hub.wake_direct(bit);
+        }
+        let group = (*block).group.map(|group| (&*group.as_ptr(), (*block).member));
+        hub.wake(&(*block).word, bit, (*block).flag, group)
     }
 }
 
@@ -257,35 +272,57 @@ impl<T> Chunk<T> {
             len: 0,
             capacity: 0,
             blocks: 0..0,
+            groups: Groups { first: NonNull::dangling(), count: 0 },
             _owns: PhantomData,
         }
     }
 
-    /// Allocates room for `capacity` entries, whose blocks are numbered from `first` on. Without a `root`, it is one.
-    fn new(capacity: usize, first: usize, root: Option<&Self>) -> Self {
+    /// Allocates room for `capacity` entries, in a root for `most` in all chunks.
+    fn root(capacity: usize, most: usize) -> Self {
+        // Two chunks may each leave a part of their last block unused.
+        Self::new(capacity, 0, Err(groups_for(most.div_ceil(BITS) + 1)))
+    }
+
+    /// Allocates room for `capacity` entries, whose blocks are numbered from `first` on, in addition to a root; or in a root
+    /// with that many groups.
+    fn new(capacity: usize, first: usize, root: Result<&Self, usize>) -> Self {
         assert!(capacity > 0);
         let count = capacity.div_ceil(BITS);
-        let (layout, entries_at) = layout::<T>(capacity, count).expect("room for the fan-out is beyond all memory");
+        let (layout, groups_at, entries_at) =
+            layout::<T>(capacity, count, root.err().unwrap_or(0)).expect("room for the fan-out is beyond all memory");
         // SAFETY: the layout is not empty, for there is a header in it (B5).
         let Some(base) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
         let header = base.cast::<Header>();
-        let root = root.map_or(header, |root| {
-            // SAFETY: the root chunk has a share. The one taken here is the new chunk's (B2).
-            unsafe { retain(root.header) };
-            root.header
-        });
-        // SAFETY: all of this is within the allocation and aligned, as the layout has it (B1).
+        let (root, groups) = match root {
+            Ok(root) => {
+                // SAFETY: the root chunk has a share. The one taken here is the new chunk's (B2).
+                unsafe { retain(root.header) };
+                (root.header, root.groups)
+            }
+            // SAFETY: all of this is within the allocation and aligned, as the layout has it (B1).
+            Err(count) => unsafe {
+                let first = base.add(groups_at).cast::<Word>();
+                (0..count).for_each(|number| first.add(number).write(Word::new()));
+                (header, Groups { first, count })
+            },
+        };
+        // SAFETY: as above (B1).
         let entries = unsafe {
             header.write(Header { refs: AtomicUsize::new(1), root, layout, hub: Hub::new() });
             let hub = NonNull::new_unchecked(&raw mut (*root.as_ptr()).hub);
             let blocks = header.add(1).cast::<Block>();
-            for number in 0..count {
-                let (flag, direct) = (Hub::flag(first + number), if first + number == 0 { DIRECT } else { 0 });
-                blocks.add(number).write(Block { word: Word::new(), flag, direct, hub, header });
+            for number in first..first + count {
+                let Path { flag, far } = Path::to(number, groups.count);
+                let direct = if number == 0 { DIRECT } else { 0 };
+                let (group, member) = match far {
+                    None => (None, 0),
+                    Some((group, member)) => (Some(groups.first.add(group)), member),
+                };
+                blocks.add(number - first).write(Block { word: Word::new(), flag, direct, group, member, hub, header });
             }
             base.add(entries_at).cast::<T>()
         };
-        Self { header, entries, len: 0, capacity, blocks: first..first + count, _owns: PhantomData }
+        Self { header, entries, len: 0, capacity, blocks: first..first + count, groups, _owns: PhantomData }
     }
 
     /// The hub of a root.
@@ -304,6 +341,13 @@ impl<T> Chunk<T> {
         let at = number - self.blocks.start;
         // SAFETY: that many blocks follow the header (B1), the chunk's share keeps them alive (B2), an atomic (B3).
         unsafe { Some(&(*self.header.add(1).cast::<Block>().add(at).as_ptr()).word) }
+    }
+
+    /// A group of the root, which this chunk keeps alive.
+    fn group(&self, number: usize) -> &Word {
+        assert!(number < self.groups.count);
+        // SAFETY: that many are in the root (B1), which the chunk's share keeps alive (B2), an atomic (B3).
+        unsafe { self.groups.first.add(number).as_ref() }
     }
 
     fn is_full(&self) -> bool {
@@ -349,12 +393,13 @@ impl<T> Drop for Chunk<T> {
     }
 }
 
-/// The layout of a chunk, and where its entries begin.
-fn layout<T>(capacity: usize, blocks: usize) -> Option<(Layout, usize)> {
+/// The layout of a chunk, and where its groups and its entries begin.
+fn layout<T>(capacity: usize, blocks: usize, groups: usize) -> Option<(Layout, usize, usize)> {
     let (layout, blocks_at) = Layout::new::<Header>().extend(Layout::array::<Block>(blocks).ok()?).ok()?;
     debug_assert_eq!(blocks_at, size_of::<Header>());
+    let (layout, groups_at) = layout.extend(Layout::array::<Word>(groups).ok()?).ok()?;
     let (layout, entries_at) = layout.extend(Layout::array::<T>(capacity).ok()?).ok()?;
-    Some((layout.pad_to_align(), entries_at))
+    Some((layout.pad_to_align(), groups_at, entries_at))
 }
 
 // === impl Chunks ===
@@ -406,7 +451,7 @@ impl<T> Chunks<T> {
     #[cold]
     fn grow(&mut self, plan: Plan) {
         if self.root.capacity == 0 {
-            self.root = Chunk::new(plan.first.max(1), 0, None);
+            self.root = Chunk::root(plan.first.max(1), plan.most.max(1));
             self.count = self.root.blocks.end;
             return;
         }
@@ -414,7 +459,7 @@ impl<T> Chunks<T> {
         // Only the last of all may be shorter, or `chunk` would be wrong.
         assert!(plan.most > made, "more entries than were planned");
         let size = ((self.unit() * BITS) << self.more.len()).min(plan.most - made);
-        let chunk = Chunk::new(size, self.count, Some(&self.root));
+        let chunk = Chunk::new(size, self.count, Ok(&self.root));
         self.count = chunk.blocks.end;
         self.more.push(chunk);
     }
@@ -432,6 +477,16 @@ impl<T> Words for Chunks<T> {
             Some(word) => word,
             None => self.word_beyond_root(number),
         }
+    }
+
+    #[inline]
+    fn groups(&self) -> usize {
+        self.root.groups.count
+    }
+
+    #[inline]
+    fn group(&self, number: usize) -> &Word {
+        self.root.group(number)
     }
 }
 
@@ -485,18 +540,14 @@ impl<T> Bed for Heap<T> {
     fn next_woken(self: Pin<&mut Self>) -> Option<u32> {
         let Self { chunks, round } = self.get_mut();
         if round.is_over() {
-            let hub = chunks.root.hub()?;
-            if round.is_quiet(hub, chunks) {
-                return None;
-            }
-            round.find(hub, chunks);
+            round.find(chunks.root.hub()?, chunks);
         }
         round.next().map(|number| number as u32)
     }
 
     #[inline]
     fn is_quiet(&self) -> bool {
-        self.chunks.root.hub().is_none_or(|hub| self.round.is_quiet(hub, &self.chunks))
+        self.chunks.root.hub().is_none_or(|hub| self.round.is_quiet(hub))
     }
 
     #[inline]

@@ -1,8 +1,9 @@
 //! Which of the futures were woken: the protocol between many wakers and the one owner that polls.
 //!
 //! Two levels of words. A [`Word`] has one bit a future. The [`Hub`] has one word on top, with a bit for each of the first
-//! [`DIRECT`] futures, and flags, each of which says "look at the words of this number"; and the waker of the task around.
-//! A few futures thus need one level only.
+//! [`DIRECT`] futures, and flags, each of which says "look at the word of this number"; and the waker of the task around.
+//! A few futures thus need one level only. Many need three: beyond the first [`NEAR`] words, a flag is that of a group, which
+//! is a word again, with a bit for each of [`BITS`] words.
 //!
 //! ```text
 //!   waker (any thread)                       owner (inside poll)
@@ -14,7 +15,11 @@
 //!   or at once:                                set the task's waker
 //!   top.fetch_or(bit)                          top.compare_exchange(POLLING, 0)
 //!     was 0? wake the task                       fails? another round
-//!                                                works? Pending
+//!   or far off:                                  works? Pending
+//!   word.fetch_or(bit)
+//!     was 0? group.fetch_or(member)            and to look at a group:
+//!              was 0? top.fetch_or(flag)         members = group.swap(0)
+//!                       was 0? wake the task     for each member: bits = word.swap(0)
 //! ```
 //!
 //! States of `top`, where marks are bits and flags:
@@ -29,19 +34,21 @@
 //!
 //! # Invariants
 //!
-//! * **R1** Whoever changes a word from zero goes on to set its flag; whoever finds it not zero leaves that to the one
-//!   before. So a set bit has its flag set, or about to be set by a waker that is under way.
+//! * **R1** Whoever changes a word from zero goes on to set its flag, or its bit in its group and, if that changes the
+//!   group from zero, the flag of that; whoever finds a word not zero leaves that to the one before. So a set bit has what
+//!   leads to it set, or about to be set by a waker that is under way. It is taken from the top down.
 //! * **R2** Whoever changes `top` from zero goes on to wake the task. While `top` is not zero the task is awake, or its
 //!   wake is under way.
 //! * **R3** The owner makes `top` zero only with the task's waker set, and returns `Pending` only after that, or after it
 //!   woke the task itself.
 //!
-//! A wake costs one read-modify-write, and for the first of a batch one more beyond the first futures, and the wake of the
-//! task. The task is woken with nothing held, so its waker may poll on the spot. Waking twice is waking once; there is no
+//! A wake costs one read-modify-write, and for the first of a batch one more beyond the first futures, or two far off, and
+//! the wake of the task. The task is woken with nothing held, so its waker may poll on the spot. Waking twice is waking once; there is no
 //! queue to corrupt. A wake for a future that is gone reaches whatever took its place, which is then polled once for
 //! nothing.
 //!
-//! With more words than flags, a flag stands for several: word `n` has flag `n % FLAGS`.
+//! With more words than the groups have bits, a bit of a group stands for several words, at equal distances. On 64 bits that
+//! begins at some 60 000 futures, and costs a look at one more word for each further 60 000.
 
 use core::task::Waker;
 
@@ -52,8 +59,10 @@ use crate::wait::bell::{Bell, Tone};
 pub const BITS: usize = usize::BITS as usize;
 /// Futures whose bits are on top.
 pub const DIRECT: usize = BITS / 2;
-/// Flags in the hub; one bit is the mark [`POLLING`].
-pub const FLAGS: usize = BITS - DIRECT - 1;
+/// Words with a flag of their own.
+pub const NEAR: usize = BITS / 4;
+/// Groups, at most. Each has a flag; what is left of the hub's bits is the mark [`POLLING`].
+pub const GROUPS: usize = BITS - DIRECT - NEAR - 1;
 /// The owner is awake, or will be without being woken.
 const POLLING: usize = 1 << (BITS - 1);
 
@@ -64,14 +73,27 @@ pub struct Hub {
     task: Bell,
 }
 
-/// One bit a future: woken since it was last polled.
+/// One bit a future: woken since it was last polled. Or, in a group, one bit a word.
 #[derive(Debug)]
 pub struct Word(AtomicUsize);
+
+/// What leads to a word.
+#[derive(Debug, Clone, Copy)]
+pub struct Path {
+    /// The flag of the word, or of its group.
+    pub flag: usize,
+    /// The number of its group, and its bit in there.
+    pub far: Option<(usize, usize)>,
+}
 
 /// All words of one owner, by number.
 pub trait Words {
     fn count(&self) -> usize;
     fn word(&self, number: usize) -> &Word;
+
+    /// How many groups there are, which is enough if there are [`GROUPS`] or [`groups_for`] all words.
+    fn groups(&self) -> usize;
+    fn group(&self, number: usize) -> &Word;
 }
 
 /// The owner's side: what was woken and is not yet polled.
@@ -80,14 +102,46 @@ pub trait Words {
 /// wakes itself cannot keep its siblings from being polled.
 #[derive(Debug)]
 pub struct Round {
-    /// Flags that are not yet looked at.
+    /// Flags that are not yet looked at. That of a group stays until all of the group is looked at.
     flags: usize,
+    /// Of the group that is looked at, which is that of the lowest flag.
+    group: Option<Opened>,
     /// The first future of the word that is looked at.
     base: usize,
     /// Its bits that have not come up yet.
     bits: usize,
     /// The task's waker that the hub has.
     tone: Tone,
+}
+
+/// A group that is looked at.
+#[derive(Debug)]
+struct Opened {
+    /// Bits that are not yet looked at.
+    members: usize,
+    /// The next word of the bit that is, if there is a word of that number.
+    next: usize,
+}
+
+/// How many groups it takes for that many words, so that no bit stands for several words if that can be.
+pub const fn groups_for(words: usize) -> usize {
+    let groups = words.saturating_sub(NEAR).div_ceil(BITS);
+    if groups < GROUPS { groups } else { GROUPS }
+}
+
+// === impl Path ===
+
+impl Path {
+    /// To the word of that number, where there are so many groups.
+    pub const fn to(number: usize, groups: usize) -> Self {
+        match number.checked_sub(NEAR) {
+            None => Self { flag: 1 << (DIRECT + number), far: None },
+            Some(far) => {
+                let group = far / BITS % groups;
+                Self { flag: 1 << (DIRECT + NEAR + group), far: Some((group, far % BITS)) }
+            }
+        }
+    }
 }
 
 // === impl Hub ===
@@ -100,21 +154,14 @@ impl Hub {
         }
     }
 
-    /// The flag of a word.
-    pub const fn flag(number: usize) -> usize {
-        1 << (DIRECT + number % FLAGS)
-    }
-
-    /// Notes that `bit` of a word was woken, whose flag this is. True if the task does not know yet: then [`ring`](Self::ring).
+    /// Notes that `bit` of a word was woken. `flag` leads to the word, or to its group, of which it is the other bit. True
+    /// if the task does not know yet: then [`ring`](Self::ring).
     ///
     /// To be called by anybody at any time.
     #[inline]
     #[must_use]
-    pub fn wake(&self, word: &Word, bit: usize, flag: usize) -> bool {
-        // ORDERING: Release pairs with the Acquire in `Word::take`: the future sees what happened before its wake. Every
-        // wake writes, also one that finds its bit set, so that every wake has such an edge.
-        word.0.fetch_or(1 << bit, Ordering::Release) == 0 // R1
-            && self.mark(flag)
+    pub fn wake(&self, word: &Word, bit: usize, flag: usize, group: Option<(&Word, usize)>) -> bool {
+        word.set(bit) && group.is_none_or(|(group, member)| group.set(member)) && self.mark(flag)
     }
 
     /// Notes that one of the first futures was woken, whose number is `bit`. Otherwise as [`wake`](Self::wake).
@@ -147,9 +194,6 @@ impl Hub {
     /// Takes all marks, and leaves that the owner is awake.
     #[inline]
     fn take(&self) -> usize {
-        if self.is_quiet() {
-            return 0;
-        }
         // ORDERING: Acquire pairs with the Release in `mark`.
         self.top.swap(POLLING, Ordering::Acquire) & !POLLING
     }
@@ -185,16 +229,25 @@ impl Word {
         }
     }
 
+    /// Sets a bit. True if there was none.
+    #[inline]
+    fn set(&self, bit: usize) -> bool {
+        // ORDERING: Release pairs with the Acquire in `take`: the future sees what happened before its wake, and who finds
+        // the bit of a group finds that of the word. Every wake writes, also one that finds its bit set, so that every wake
+        // has such an edge.
+        self.0.fetch_or(1 << bit, Ordering::Release) == 0 // R1
+    }
+
     /// Takes all bits.
     #[inline]
     pub fn take(&self) -> usize {
-        // ORDERING: Relaxed. The flag was read with Acquire, so the bit that set it is seen here, unless it was taken
-        // before. Of a bit set later the flag is yet to come.
+        // ORDERING: Relaxed. What leads here was read with Acquire, so the bit for which that was set is seen here, unless
+        // it was taken before. Of a bit set later that is yet to come.
         if self.0.load(Ordering::Relaxed) == 0 {
             return 0;
         }
-        // ORDERING: Acquire pairs with the Release in `Hub::wake`. All changes of a word are
-        // read-modify-writes, so this pairs with every wake whose bit it takes.
+        // ORDERING: Acquire pairs with the Release in `set`. All changes of a word are read-modify-writes, so this pairs
+        // with every wake whose bit it takes.
         self.0.swap(0, Ordering::Acquire)
     }
 }
@@ -203,7 +256,7 @@ impl Word {
 
 impl Round {
     pub const fn new() -> Self {
-        Self { flags: 0, base: 0, bits: 0, tone: Tone::NONE }
+        Self { flags: 0, group: None, base: 0, bits: 0, tone: Tone::NONE }
     }
 
     /// The next future that was woken, in the word that is looked at.
@@ -223,10 +276,10 @@ impl Round {
         self.bits == 0
     }
 
-    /// Whether there is nothing to be found at a glance. What comes later has its flag set, which [`Hub::sleep`] sees.
+    /// Whether there is nothing to be found. What comes later has its flag set, which [`Hub::sleep`] sees.
     #[inline]
-    pub fn is_quiet(&self, hub: &Hub, words: &impl Words) -> bool {
-        self.flags == 0 && hub.is_quiet() && self.bits == 0 && words.count() <= FLAGS
+    pub fn is_quiet(&self, hub: &Hub) -> bool {
+        self.flags == 0 && hub.is_quiet() && self.bits == 0
     }
 
     /// Prepares for `Pending`: true when `waker` will be woken for whatever comes. When false, something came already.
@@ -238,7 +291,7 @@ impl Round {
     /// Goes on to the next word that has bits, if there is one; begins a round if the one under way is over.
     #[inline]
     pub fn find(&mut self, hub: &Hub, words: &impl Words) {
-        if self.flags == 0 && words.count() <= FLAGS && (!self.begin(hub, words) || self.bits != 0) {
+        if self.flags == 0 && (!self.begin(hub, words) || self.bits != 0) {
             return;
         }
         self.find_word(hub, words);
@@ -248,6 +301,9 @@ impl Round {
     /// nothing to look at.
     #[inline]
     fn begin(&mut self, hub: &Hub, words: &impl Words) -> bool {
+        if hub.is_quiet() {
+            return false;
+        }
         let marks = hub.take();
         self.base = 0;
         self.bits = marks & ((1 << DIRECT) - 1);
@@ -256,36 +312,54 @@ impl Round {
             self.flags &= !1;
             self.bits |= words.word(0).take();
         }
-        marks != 0
+        true
     }
 
     #[inline(never)]
     fn find_word(&mut self, hub: &Hub, words: &impl Words) {
-        loop {
-            if self.bits != 0 || words.count() > FLAGS && self.find_of_same_flag(words) {
-                return;
+        while self.bits == 0 {
+            if self.flags == 0 {
+                if !self.begin(hub, words) {
+                    return;
+                }
+                continue;
             }
-            if self.flags != 0 {
-                let number = self.flags.trailing_zeros() as usize;
+            let flag = self.flags.trailing_zeros() as usize;
+            if flag < NEAR {
                 self.flags &= self.flags - 1;
-                self.base = number * BITS;
-                self.bits = words.word(number).take();
-            } else if !self.begin(hub, words) {
-                return;
+                self.base = flag * BITS;
+                self.bits = words.word(flag).take();
+            } else {
+                self.find_in_group(flag - NEAR, words);
             }
         }
     }
 
-    /// Goes on to the next word that has bits among those that share the flag of the one that is looked at.
-    #[cold]
-    fn find_of_same_flag(&mut self, words: &impl Words) -> bool {
-        let mut number = self.base / BITS;
-        while self.bits == 0 && number + FLAGS < words.count() {
-            number += FLAGS;
-            self.base = number * BITS;
-            self.bits = words.word(number).take();
+    /// Goes on to the next word that has bits in the group that the lowest flag is that of. Takes the flag off when
+    /// nothing else is left of the group.
+    #[inline]
+    fn find_in_group(&mut self, group: usize, words: &impl Words) {
+        let count = words.count();
+        let opened = self.group.take();
+        let Opened { mut members, mut next } =
+            opened.unwrap_or_else(|| Opened { members: words.group(group).take(), next: count });
+        loop {
+            if next >= count {
+                if members == 0 {
+                    break;
+                }
+                next = NEAR + group * BITS + members.trailing_zeros() as usize;
+                members &= members - 1;
+            }
+            if self.bits != 0 {
+                self.group = Some(Opened { members, next });
+                return;
+            }
+            self.base = next * BITS;
+            self.bits = words.word(next).take();
+            next += words.groups() * BITS;
         }
-        self.bits != 0
+        self.flags &= self.flags - 1;
     }
 }
 

@@ -19,9 +19,9 @@
 //! ```
 //!
 //! Wakers of a stream that is gone go on to write to the table. So whoever claims it finds it in any state that the
-//! protocol of [`ready`](super::ready) has, and this one besides: bits whose flags the last owner has taken, and not the
-//! bits. A waker that finds such a bit would leave the flag to somebody who has set it long ago. Taking all bits off
-//! mends that. Other bits that are left, and those that stale wakers still set, cost a poll for nothing, or none if there
+//! protocol of [`ready`](super::ready) has, and this one besides: bits whose flags, or bits in groups, the last owner has taken, and
+//! not the bits. A waker that finds such a bit would leave the rest to somebody who has done it long ago. Taking all bits
+//! off mends that, from the top down. Other bits that are left, and those that stale wakers still set, cost a poll for nothing, or none if there
 //! is no future in that place yet.
 //!
 //! # Invariants
@@ -38,7 +38,7 @@ use core::mem::offset_of;
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::inline::Wakes;
-use super::ready::{BITS, DIRECT, Hub, Round, Word, Words};
+use super::ready::{BITS, DIRECT, GROUPS, Hub, NEAR, Path, Round, Word, Words};
 use crate::sync::{AtomicBool, Ordering, const_fn, new_array};
 
 /// What the wakers of one fan-out write to, where nothing may be allocated.
@@ -94,9 +94,12 @@ struct Block {
     word: Word,
     /// How many blocks come before this one.
     back: usize,
+    /// That of the group with the same number, in the first [`GROUPS`] blocks.
+    group: Word,
 }
 
-const _: () = assert!(align_of::<Block>() >= BITS && offset_of!(WakeTable<1>, blocks) == size_of::<Header>());
+const _: () =
+    assert!(GROUPS < NEAR && align_of::<Block>() >= BITS && offset_of!(WakeTable<1>, blocks) == size_of::<Header>());
 
 /// Futures are polled when they were woken, by way of a [`WakeTable`] that the stream has for itself.
 pub struct Tabled<const W: usize> {
@@ -117,17 +120,21 @@ unsafe fn wake(data: *const ()) {
     let bit = data.addr() % BITS;
     // SAFETY: the data is that of a waker made in `with_waker` (T1), the table is there (T2), and what is borrowed of it
     // is atomic or does not change (T3). The header is right before the first block.
-    let (header, block) = unsafe {
+    let (header, first, block) = unsafe {
         let block = data.byte_sub(bit).cast::<Block>();
-        (&*block.sub((*block).back).cast::<Header>().sub(1), &*block)
+        let first = block.sub((*block).back);
+        (&*first.cast::<Header>().sub(1), first, &*block)
     };
     let hub = &header.hub;
-    let first = if block.back == 0 && bit < DIRECT {
+    let is_news = if block.back == 0 && bit < DIRECT {
         hub.wake_direct(bit)
     } else {
-        hub.wake(&block.word, bit, Hub::flag(block.back))
+        let Path { flag, far } = Path::to(block.back, GROUPS);
+        // SAFETY: as above; a word that is far off has more than `GROUPS` blocks before it.
+        let group = far.map(|(group, member)| unsafe { (&(*first.add(group)).group, member) });
+        hub.wake(&block.word, bit, flag, group)
     };
-    if first {
+    if is_news {
         hub.ring();
     }
 }
@@ -143,7 +150,7 @@ impl<const W: usize> WakeTable<W> {
     const_fn! {
         /// A table that nobody has claimed.
         pub const fn new() -> Self {
-            let mut blocks = new_array!(Block { word: Word::new(), back: 0 }; W);
+            let mut blocks = new_array!(Block { word: Word::new(), back: 0, group: Word::new() }; W);
             let mut back = 0;
             while back < W {
                 blocks[back].back = back;
@@ -165,6 +172,10 @@ impl<const W: usize> WakeTable<W> {
         // Relaxed on failure: it is somebody else's.
         self.header.claimed.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok()?;
         // The last owner saw the bits whose flags it took, and so does this one. Of other bits the flag is there, or to come.
+        // Groups first, so that a waker under way that set its bit in one before has set that of the word before, too.
+        for block in &self.blocks {
+            block.group.take();
+        }
         for block in &self.blocks {
             block.word.take();
         }
@@ -189,6 +200,16 @@ impl<const W: usize> Words for WakeTable<W> {
     #[inline]
     fn word(&self, number: usize) -> &Word {
         &self.blocks[number].word
+    }
+
+    #[inline]
+    fn groups(&self) -> usize {
+        GROUPS
+    }
+
+    #[inline]
+    fn group(&self, number: usize) -> &Word {
+        &self.blocks[number].group
     }
 }
 
@@ -230,7 +251,7 @@ impl<const W: usize> Wakes for Tabled<W> {
 
     #[inline]
     fn is_quiet(&self) -> bool {
-        self.round.is_quiet(&self.table.header.hub, self.table)
+        self.round.is_quiet(&self.table.header.hub)
     }
 
     #[inline]

@@ -977,7 +977,7 @@ fn debug_tells_what_is_where() {
 // === threads ===
 
 /// Wakes what it is sent after a little while, on another thread.
-fn elsewhere(wakers: Vec<Waker>, mut seed: usize) -> thread::JoinHandle<()> {
+fn elsewhere(wakers: Vec<Waker>, mut seed: u64) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         for waker in wakers {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -1006,7 +1006,7 @@ pub fn wakers_outlive_the_stream(limit: usize) {
         let mut outputs = through(&gates).fan_out(limit);
         assert!(peek(&mut outputs).is_pending());
         let wakers = || gates.iter().map(Gate::waker).collect();
-        let threads = [elsewhere(wakers(), round), elsewhere(wakers(), round + 1000)];
+        let threads = [elsewhere(wakers(), round as u64), elsewhere(wakers(), round as u64 + 1000)];
         if round % 2 == 0 {
             assert!(peek(&mut outputs).is_pending());
         }

@@ -16,7 +16,7 @@ impl<T> Unpin for Shelf<T> {}
 impl<T> Shelf<T> {
     /// One allocation for `capacity` entries, which is not 0.
     pub fn new(capacity: usize, mut make: impl FnMut(usize) -> T) -> Self {
-        let mut chunk = Chunk::new(capacity, 0, None);
+        let mut chunk = Chunk::root(capacity, capacity);
         (0..capacity).for_each(|number| {
             chunk.push(make(number));
         });
@@ -68,6 +68,16 @@ impl<T> Words for Chunk<T> {
     #[inline]
     fn word(&self, number: usize) -> &Word {
         self.word(number).expect("a block of this chunk")
+    }
+
+    #[inline]
+    fn groups(&self) -> usize {
+        self.groups.count
+    }
+
+    #[inline]
+    fn group(&self, number: usize) -> &Word {
+        self.group(number)
     }
 }
 

@@ -10,8 +10,11 @@ use crate::sync::{AtomicBool, UnsafeCell};
 
 /// Some words, and for each waker a place to write to before it wakes.
 struct Shared {
+    /// The first word that wakers use.
+    first: usize,
     hub: Hub,
     words: Vec<Word>,
+    groups: Vec<Word>,
     written: Vec<UnsafeCell<usize>>,
     /// How many bits of the first word are on top.
     direct: usize,
@@ -28,19 +31,34 @@ impl Words for Shared {
     fn word(&self, number: usize) -> &Word {
         &self.words[number]
     }
+
+    fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    fn group(&self, number: usize) -> &Word {
+        &self.groups[number]
+    }
 }
 
 impl Shared {
     fn new(words: usize, wakers: usize, direct: usize) -> Arc<Self> {
+        Self::from(0, words, wakers, direct)
+    }
+
+    /// Wakers use words from `first` on, up to `words`.
+    fn from(first: usize, words: usize, wakers: usize, direct: usize) -> Arc<Self> {
         Arc::new(Self {
+            first,
             hub: Hub::new(),
             words: (0..words).map(|_| Word::new()).collect(),
+            groups: (0..groups_for(words)).map(|_| Word::new()).collect(),
             written: (0..wakers).map(|_| UnsafeCell::new(0)).collect(),
             direct,
         })
     }
 
-    /// What waker `n` does: it has the bit of that number in word `n % words`.
+    /// What waker `n` does: it has the bit of that number in word `n % words` of those that are used.
     fn write_and_wake(&self, n: usize) {
         // SAFETY: see `Sync`.
         self.written[n].with_mut(|place| unsafe { *place += 1 });
@@ -48,7 +66,7 @@ impl Shared {
     }
 
     fn wake(&self, n: usize) {
-        let number = n % self.words.len();
+        let number = self.first + n % (self.words.len() - self.first);
         self.set(number, n);
     }
 
@@ -56,7 +74,9 @@ impl Shared {
         let first = if number == 0 && bit < self.direct {
             self.hub.wake_direct(bit)
         } else {
-            self.hub.wake(&self.words[number], bit, Hub::flag(number))
+            let Path { flag, far } = Path::to(number, self.groups.len());
+            let group = far.map(|(group, member)| (&self.groups[group], member));
+            self.hub.wake(&self.words[number], bit, flag, group)
         };
         if first {
             self.hub.ring();
@@ -105,8 +125,12 @@ fn until_all_are_seen(shared: &Shared, wakers: usize) {
 }
 
 fn wakers_on_words(wakers: usize, words: usize, direct: usize, preemptions: usize) {
+    wakers_on_words_from(0, wakers, words, direct, preemptions);
+}
+
+fn wakers_on_words_from(first: usize, wakers: usize, words: usize, direct: usize, preemptions: usize) {
     check(preemptions, move || {
-        let shared = Shared::new(words, wakers, direct);
+        let shared = Shared::from(first, first + words, wakers, direct);
         let threads: Vec<_> = (0..wakers)
             .map(|n| {
                 let shared = shared.clone();
@@ -161,18 +185,38 @@ fn two_wakers_on_top_and_one_on_another_word_are_all_seen() {
 }
 
 #[test]
+fn two_wakers_on_one_word_far_off_are_both_seen() {
+    wakers_on_words_from(NEAR, 2, 1, 0, 3);
+}
+
+#[test]
+fn two_wakers_on_two_words_of_a_group_are_both_seen() {
+    wakers_on_words_from(NEAR, 2, 2, 0, 3);
+}
+
+#[test]
+fn a_waker_on_a_near_word_and_one_far_off_are_both_seen() {
+    wakers_on_words_from(NEAR - 1, 2, 2, 0, 3);
+}
+
+#[test]
 fn a_wake_that_finds_its_bit_set_is_not_lost_either() {
-    woken_twice(0);
+    woken_twice(0, 0);
+}
+
+#[test]
+fn nor_is_one_far_off_that_does() {
+    woken_twice(NEAR, 0);
 }
 
 #[test]
 fn nor_is_one_that_finds_its_bit_on_top_set() {
-    woken_twice(DIRECT);
+    woken_twice(0, DIRECT);
 }
 
-fn woken_twice(direct: usize) {
+fn woken_twice(first: usize, direct: usize) {
     check(3, move || {
-        let shared = Shared::new(1, 1, direct);
+        let shared = Shared::from(first, first + 1, 1, direct);
         let done = Arc::new(AtomicBool::new(false));
         // The first wake says nothing; the second, which may find the bit still set, says that the future is done.
         shared.wake(0);
@@ -202,9 +246,9 @@ fn woken_twice(direct: usize) {
 }
 
 #[test]
-fn a_flag_that_stands_for_several_words_finds_them_all() {
-    // Plain logic, no schedules: every fourth bit over more words than there are flags.
-    let shared = if cfg!(tollgate_loom) { return } else { Shared::new(2 * FLAGS + 3, 0, DIRECT) };
+fn a_bit_that_stands_for_several_words_finds_them_all() {
+    // Plain logic, no schedules: every fourth bit over more words than the groups have bits.
+    let shared = if cfg!(tollgate_loom) { return } else { Shared::new(NEAR + 2 * GROUPS * BITS + BITS + 3, 0, DIRECT) };
     let mut expected = Vec::new();
     for number in 0..shared.words.len() {
         for bit in (number % 4..BITS).step_by(4) {
@@ -226,11 +270,12 @@ fn what_is_woken_during_a_round_belongs_to_the_next() {
     if cfg!(tollgate_loom) {
         return;
     }
-    // On the word, on top, on both; and with words that share a flag with the first one.
-    for (direct, words) in [(0, 1), (DIRECT, 1), (2, 1), (2, FLAGS + 1)] {
-        let shared = Shared::new(words, 0, direct);
+    // On the word, on top, on both; and with words far off, of one group, and of one bit of it.
+    let same = NEAR + 1 + GROUPS * BITS;
+    for (direct, others) in [(0, &[][..]), (DIRECT, &[]), (2, &[]), (2, &[NEAR, NEAR + 1]), (2, &[NEAR + 1, same])] {
+        let shared = Shared::new(others.last().map_or(1, |last| last + 1), 0, direct);
         let mut woken = Vec::from([0, 1, 2]);
-        woken.extend((words > FLAGS).then_some(FLAGS * BITS));
+        woken.extend(others.iter().map(|number| number * BITS));
         woken.iter().for_each(|n| shared.set(n / BITS, n % BITS));
         let mut round = Round::new();
         let mut found = Vec::new();

@@ -110,9 +110,9 @@ fn two_claims_exclude_each_other_and_the_later_sees_what_the_earlier_did() {
     });
 }
 
-fn a_stale_waker_beside_a_real_one(stale_place: usize, real: usize, preemptions: usize) {
+fn a_stale_waker_beside_a_real_one<const W: usize>(stale_place: usize, real: usize, preemptions: usize) {
     check(preemptions, move || {
-        let table = table::<1>();
+        let table = table::<W>();
         let mut first = table.claim().unwrap();
         let stale = first.waker(stale_place);
         drop(first);
@@ -131,29 +131,44 @@ fn a_stale_waker_beside_a_real_one(stale_place: usize, real: usize, preemptions:
 
 #[test]
 fn a_stale_waker_hides_no_wake_of_another_place() {
-    a_stale_waker_beside_a_real_one(0, 1, 3);
+    a_stale_waker_beside_a_real_one::<1>(0, 1, 3);
 }
 
 #[test]
 fn a_stale_waker_hides_no_wake_of_the_same_place() {
-    a_stale_waker_beside_a_real_one(0, 0, 3);
+    a_stale_waker_beside_a_real_one::<1>(0, 0, 3);
+}
+
+#[test]
+fn a_stale_waker_far_off_hides_no_wake_of_its_word() {
+    a_stale_waker_beside_a_real_one::<{ NEAR + 1 }>(NEAR * BITS, NEAR * BITS + 1, 3);
 }
 
 #[test]
 fn bits_that_the_last_owner_left_hide_no_wake() {
-    check(2, || {
-        let table = table::<2>();
+    left_by_the_last_owner::<2>(0, BITS);
+}
+
+#[test]
+fn nor_do_those_that_it_left_in_a_group() {
+    left_by_the_last_owner::<{ NEAR + 1 }>(0, NEAR * BITS);
+    left_by_the_last_owner::<{ NEAR + 2 }>(NEAR * BITS, (NEAR + 1) * BITS);
+}
+
+fn left_by_the_last_owner<const W: usize>(one: usize, other: usize) {
+    check(2, move || {
+        let table = table::<W>();
         let mut first = table.claim().unwrap();
-        let (in_first_word, in_second_word) = (first.waker(0), first.waker(BITS));
-        in_first_word.wake();
-        in_second_word.wake_by_ref();
-        assert_eq!(first.next(), Some(0));
-        // It has taken the flag of the second word, and goes before it looks there.
+        let (seen, left) = (first.waker(one), first.waker(other));
+        seen.wake();
+        left.wake_by_ref();
+        assert_eq!(first.next(), Some(one));
+        // It has taken what leads to the other word, and goes before it looks there.
         drop(first);
 
         let mut second = table.claim().unwrap();
-        let (written, thread) = write_and_wake(second.waker(BITS));
-        second.until(BITS, || written.is_there());
+        let (written, thread) = write_and_wake(second.waker(other));
+        second.until(other, || written.is_there());
         assert_eq!(written.read(), 1);
         thread.join().unwrap();
     });
@@ -200,9 +215,10 @@ fn an_owner_that_leaves_while_it_is_woken_leaves_nothing_behind() {
 #[test]
 fn a_waker_finds_its_place_in_every_word() {
     check(1, || {
-        let table = table::<3>();
+        let table = table::<{ NEAR + 2 }>();
         let mut claimed = table.claim().unwrap();
-        for number in [0, 1, BITS - 1, BITS, 2 * BITS - 1, 2 * BITS, 3 * BITS - 1] {
+        let far = [NEAR * BITS - 1, NEAR * BITS, (NEAR + 2) * BITS - 1];
+        for number in [0, 1, BITS - 1, BITS, 2 * BITS - 1, 2 * BITS, 3 * BITS - 1].into_iter().chain(far) {
             claimed.waker(number).wake();
             assert_eq!((claimed.next(), claimed.next()), (Some(number), None));
         }

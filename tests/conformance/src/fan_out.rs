@@ -8,7 +8,7 @@ use core::task::{Context, Poll};
 use futures_core::{FusedStream, Stream};
 use futures_lite::future::{poll_once, zip};
 use futures_lite::{StreamExt, stream};
-use tollgate::fan_out::{FanOut, Inline, Launch, Order, Tabled, WakeTable};
+use tollgate::fan_out::{FanOut, Inline, Launch, Limit, Order, Tabled, WakeTable};
 use tollgate::{FanOutExt, Semaphore};
 
 use crate::Outcome;
@@ -87,16 +87,30 @@ pub(crate) async fn without_a_table_futures_see_the_tasks_own_waker() -> Outcome
 
 /// Other runs of the suite may be under way on other threads, and a table serves one stream at a time.
 async fn with_a_table<St, M, O, const N: usize>(
-    mut jobs: FanOut<St, M, O, Inline<N>>,
+    jobs: FanOut<St, M, O, Inline<N>>,
 ) -> FanOut<St, M, O, Inline<N, Tabled<1>>>
 where
     St: Stream,
     M: Launch<St::Item>,
     O: Order,
 {
+    // None of their streams is dropped while something in it is woken: that would be polled for nothing in the next one.
     static TABLES: [WakeTable<1>; 4] = [const { WakeTable::new() }; 4];
+    with_one_of(&TABLES, jobs).await
+}
+
+/// The first table that is free.
+pub(crate) async fn with_one_of<St, M, O, const N: usize, const W: usize>(
+    tables: &'static [WakeTable<W>],
+    mut jobs: FanOut<St, M, O, Inline<N>>,
+) -> FanOut<St, M, O, Inline<N, Tabled<W>>>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+    O: Order,
+{
     loop {
-        for table in &TABLES {
+        for table in tables {
             match jobs.try_wake_table(table) {
                 Ok(jobs) => return jobs,
                 Err(same) => jobs = same,
@@ -240,5 +254,94 @@ pub(crate) async fn futures_in_it_wait_for_permits_in_turn() -> Outcome {
     ensure!(pin!(jobs).all(|ok| ok).await);
     ensure!(log.is(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
     ensure!(gauge.peak() == 2 && gate.available_permits() == 2);
+    Ok(())
+}
+
+pub(crate) async fn one_at_a_time_runs_of_each_key() -> Outcome {
+    let gauges = [Gauge::new(), Gauge::new(), Gauge::new()];
+    let logs = [Log::new(), Log::new(), Log::new()];
+    let jobs = stream::iter([3, 0, 1, 6, 4, 9, 2, 7]).fan_out_inline_with::<8, _, _>(async |n: usize| {
+        let _inside = gauges[n % 3].enter();
+        pauses(n % 4).await;
+        n
+    });
+    let mut jobs = pin!(jobs.limit(3).keyed(|n| n % 3));
+    while let Some(n) = jobs.next().await {
+        logs[n % 3].note(n);
+    }
+    ensure!(gauges.iter().all(|gauge| gauge.peak() == 1));
+    ensure!(logs[0].is(&[3, 0, 6, 9]) && logs[1].is(&[1, 4, 7]) && logs[2].is(&[2]));
+    Ok(())
+}
+
+pub(crate) async fn weights_count_against_the_limit() -> Outcome {
+    let gauge = Gauge::new();
+    let jobs = stream::iter([3, 1, 2, 9, 1, 1, 1]).fan_out_inline_with::<4, _, _>(async |weight: usize| {
+        let mut inside = [const { None }; 4];
+        inside[..weight.min(4)].fill_with(|| Some(gauge.enter()));
+        pauses(weight).await;
+        weight
+    });
+    let sum = pin!(jobs.weighted(|weight| *weight)).fold(0, |sum, weight| sum + weight).await;
+    ensure!(sum == 18);
+    ensure!(gauge.peak() == 4 && gauge.now() == 0);
+    Ok(())
+}
+
+pub(crate) async fn a_semaphore_is_shared_with_others() -> Outcome {
+    let gate = Semaphore::new(2);
+    let gauge = Gauge::new();
+    let outside = gate.try_acquire().map_err(|_| "not free")?;
+    let jobs = stream::iter(0..6).fan_out_inline_with::<4, _, _>(async |n| {
+        let _inside = gauge.enter();
+        pauses(n).await;
+    });
+    let count = async { pin!(jobs.shared(&gate)).count().await };
+    let (count, peak) = zip(count, async {
+        pauses(6).await;
+        let peak = gauge.peak();
+        drop(outside);
+        peak
+    })
+    .await;
+    ensure!(count == 6 && peak == 1);
+    ensure!(gauge.peak() == 2 && gate.available_permits() == 2 && gate.waiters() == 0);
+    Ok(())
+}
+
+pub(crate) async fn a_limit_that_is_raised_wakes_the_stream() -> Outcome {
+    let limit = Limit::new(0);
+    let gauge = Gauge::new();
+    let jobs = stream::iter(0..6).fan_out_inline_with::<4, _, _>(async |_: usize| {
+        let _inside = gauge.enter();
+        pause().await;
+    });
+    let count = async { pin!(jobs.limit_by(&limit)).count().await };
+    let (count, before) = zip(count, async {
+        pause().await;
+        let before = gauge.peak();
+        limit.set(2);
+        before
+    })
+    .await;
+    ensure!(count == 6 && before == 0 && gauge.peak() == 2);
+    Ok(())
+}
+
+pub(crate) async fn consumers_keep_what_runs_running() -> Outcome {
+    let log = Log::new();
+    let jobs = stream::iter([2, 1, 3]).fan_out_inline_with::<3, _, _>(async |steps: usize| {
+        pauses(steps).await;
+        log.note(steps);
+        steps
+    });
+    // The body takes longer than all the jobs.
+    let bodies = Log::new();
+    let body = async |steps| {
+        pauses(9).await;
+        bodies.note(steps);
+    };
+    pin!(jobs.for_each(body)).await;
+    ensure!(log.is(&[1, 2, 3]) && bodies.is(&[1, 2, 3]));
     Ok(())
 }

@@ -34,7 +34,20 @@
 //!     assert_eq!(team.verdict(&arena), Ok(()), "{}", team.name);
 //! }
 //! ```
+//!
+//! With the feature `alloc` there are three more, of what needs an allocator, and of what is as good without one but takes more
+//! memory than every target has:
+//!
+//! | list | a run of one entry |
+//! |---|---|
+//! | [`ALLOC_CASES`] | `case.run().await` in any task |
+//! | [`ALLOC_TIMED`] | `case.run(timer).await` in any task, with the executor's timer |
+//! | [`CREWS`] | for each future in `crew.members()` a task of its own that awaits it |
 #![no_std]
+#![cfg_attr(not(feature = "alloc"), allow(rustdoc::broken_intra_doc_links))]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
 mod cancel;
 mod fan_out;
@@ -43,11 +56,16 @@ mod semaphore;
 mod team;
 mod time;
 mod timed;
+mod track;
+#[cfg(feature = "alloc")]
+mod with_alloc;
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
 pub use team::{Arena, TEAMS, Team};
+#[cfg(feature = "alloc")]
+pub use with_alloc::{ALLOC_CASES, ALLOC_TIMED, AllocCase, AllocTimedCase, CREWS, Crew, Run};
 
 /// A future that may go to another thread, although the compiler cannot see it: it takes lifetimes in an async block for
 /// any lifetimes, and then finds implementations "not general enough" (rust-lang/rust#100013).
@@ -175,6 +193,11 @@ cases! {
         a_signal_stops_it_too,
         what_is_left_is_told_exactly,
         futures_in_it_wait_for_permits_in_turn,
+        one_at_a_time_runs_of_each_key,
+        weights_count_against_the_limit,
+        a_semaphore_is_shared_with_others,
+        a_limit_that_is_raised_wakes_the_stream,
+        consumers_keep_what_runs_running,
     }
     time {
         a_ready_value_wins_over_a_deadline_long_past,
@@ -195,6 +218,12 @@ cases! {
         a_callback_runs_unless_it_is_stopped,
         a_guard_cancels_however_one_leaves,
         a_context_ends_by_its_token_and_by_its_deadline,
+    }
+    track {
+        what_is_alive_is_counted_until_it_is_gone,
+        the_last_to_go_wakes_whoever_waits_for_none,
+        a_closed_tracker_takes_nothing_new,
+        what_is_left_is_told,
     }
 }
 

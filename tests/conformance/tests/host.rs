@@ -63,6 +63,29 @@ fn every_team_wins_on_threads() {
     }
 }
 
+#[cfg(feature = "alloc")]
+#[test]
+fn every_case_with_an_allocator_holds_on_one_thread() {
+    for case in tollgate_conformance::ALLOC_CASES {
+        assert_eq!(block_on(case.run()), Ok(()), "{}", case.name);
+    }
+    for case in tollgate_conformance::ALLOC_TIMED {
+        assert_eq!(block_on(case.run(ThreadTimer)), Ok(()), "{}", case.name);
+    }
+}
+
+#[cfg(feature = "alloc")]
+#[test]
+fn every_crew_wins_on_threads() {
+    for crew in tollgate_conformance::CREWS {
+        std::thread::scope(|scope| {
+            for member in crew.members() {
+                scope.spawn(|| assert_eq!(block_on(member), Ok(()), "{}", crew.name));
+            }
+        });
+    }
+}
+
 #[test]
 fn a_run_can_be_sent_to_another_thread() {
     fn is_send<T: Send>(_: T) {}

@@ -14,11 +14,12 @@ use futures_lite::{StreamExt, stream};
 use portable_atomic::{AtomicBool, Ordering};
 use tollgate::fan_out::WakeTable;
 use tollgate::time::TimerQueue;
-use tollgate::{CancellationToken, DeadlineExt, Elapsed, FanOutExt, Semaphore};
+use tollgate::{CancellationToken, DeadlineExt, Elapsed, FanOutExt, Semaphore, Tracker};
 
 static TIMERS: TimerQueue = TimerQueue::new();
 static PERMITS: Semaphore = Semaphore::new(0);
 static STOP: CancellationToken = CancellationToken::new();
+static WORK: Tracker = Tracker::new();
 static TABLE: WakeTable<1> = WakeTable::new();
 
 fn on_tick(now: u64) {
@@ -79,7 +80,9 @@ async fn all() {
     // Transfers, with deadlines that two of them miss.
     let jobs = stream::iter([(0, 6), (1, 90), (2, 9), (3, 80), (4, 3)]);
     let outputs = jobs
-        .fan_out_inline_with::<4, _, _>(|(id, ticks)| transfer(id, ticks).timeout(&TIMERS, Duration::from_millis(20)))
+        .fan_out_inline_with::<4, _, _>(|(id, ticks)| {
+            WORK.track(transfer(id, ticks).timeout(&TIMERS, Duration::from_millis(20)))
+        })
         .wake_table(&TABLE);
     let mut outputs = pin!(outputs.ordered());
     let mut missed = 0;
@@ -91,6 +94,8 @@ async fn all() {
     }
     println!("{missed} late, {} polls", polls());
     assert_eq!((missed, busy(), TIMERS.sleepers()), (2, 0, 0));
+    assert!(WORK.verify_none().is_ok());
+    println!("{} tracked, none left", WORK.finished());
 
     // And until somebody says stop.
     assert!(STOP.run_until_cancelled(pending::<()>()).await.is_none());

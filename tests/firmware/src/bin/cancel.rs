@@ -1,4 +1,4 @@
-//! A static token that an interrupt cancels.
+//! A static token that an interrupt cancels; a tracker knows that nothing is left.
 #![no_std]
 #![no_main]
 
@@ -9,11 +9,12 @@ use firmware::dma::{busy, transfer};
 use firmware::{pass, println};
 use futures_lite::{StreamExt, stream};
 use tollgate::cancel::Cause;
-use tollgate::{CancellationToken, FanOutExt, Semaphore};
+use tollgate::{CancellationToken, FanOutExt, Semaphore, Tracker};
 
 static STOP: CancellationToken = CancellationToken::new();
 static MOTORS: CancellationToken = STOP.child_token();
 static FINISHED: Semaphore = Semaphore::new(0);
+static WORK: Tracker = Tracker::new();
 
 const UNDER_VOLTAGE: Cause = Cause::new("under-voltage");
 
@@ -28,7 +29,7 @@ fn on_tick(now: u64) {
 
 #[embassy_executor::task(pool_size = 2)]
 async fn motor() {
-    let stopped = MOTORS.run_until_cancelled(pending::<()>()).await;
+    let stopped = WORK.named("motor").track(MOTORS.run_until_cancelled(pending::<()>())).await;
     assert!(stopped.is_none());
     let now = firmware::now();
     assert!((20..=21).contains(&now), "stopped at {now}");
@@ -38,7 +39,7 @@ async fn motor() {
 
 #[embassy_executor::task]
 async fn transfers() {
-    let endless = stream::repeat(3).fan_out_inline_with::<4, _, _>(|ticks| transfer(0, ticks));
+    let endless = stream::repeat(3).fan_out_inline_with::<4, _, _>(|ticks| WORK.track(transfer(0, ticks)));
     let mut count = 0;
     let stopped = STOP
         .run_until_cancelled(async {
@@ -69,6 +70,16 @@ async fn judge() {
     println!("the motors: {}", MOTORS.cause().unwrap());
     println!("all: {}", STOP.cause().unwrap());
     assert_eq!(STOP.cause(), Some(UNDER_VOLTAGE));
+    WORK.close();
+    WORK.wait_empty().await;
+    assert!(WORK.verify_none().is_ok() && WORK.live() == 0);
+    assert_eq!(WORK.started(), WORK.finished() + WORK.dropped_unfinished());
+    println!(
+        "tracked: at most {} at once, {} dropped unfinished, {} left",
+        WORK.peak(),
+        WORK.dropped_unfinished(),
+        WORK.live()
+    );
     assert_eq!((STOP.waiters(), MOTORS.waiters(), busy()), (0, 0, 0));
     assert!(STOP.run_until_cancelled(async {}).await.is_none(), "nothing new is begun");
     assert!(STOP.detached().run_until_cancelled(async {}).await.is_some());

@@ -3,6 +3,7 @@
 #![no_main]
 
 use core::pin::pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use firmware::dma::{busy, polls, transfer};
 use firmware::{pass, print, println};
@@ -34,6 +35,14 @@ async fn drain(name: &str, outputs: impl Stream<Item = usize>) -> usize {
     polls
 }
 
+/// Asserts that of the even ids, and of the odd ones, each comes after the one before.
+fn in_order(id: usize) {
+    static NEXT: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(1)];
+    let next = &NEXT[id % 2];
+    assert_eq!(id, next.load(Ordering::Relaxed), "out of order for its key");
+    next.store((id + 2) % 8, Ordering::Relaxed);
+}
+
 #[embassy_executor::task]
 async fn all() {
     let jobs = || stream::iter(JOBS).fan_out_inline_with::<3, _, _>(|(id, ticks)| transfer(id, ticks));
@@ -45,6 +54,14 @@ async fn all() {
     assert_eq!(drain("ordered, table", jobs().wake_table(&TABLE).ordered()).await, 16);
     assert!(unordered > 16 && ordered > 16);
     assert!(!TABLE.is_claimed());
+
+    // One at a time of the even ones and one of the odd ones, each in their order.
+    let keyed = || {
+        let jobs = stream::iter(JOBS).fan_out_inline_with::<8, _, _>(|(id, ticks)| transfer(id, ticks));
+        jobs.limit(3).keyed(|(id, _)| id % 2)
+    };
+    assert!(drain("keyed, polling all", keyed().inspect(|id| in_order(*id))).await > 16);
+    assert_eq!(drain("keyed, table", keyed().wake_table(&TABLE).inspect(|id| in_order(*id))).await, 16);
 
     // Two at once and room for eight results: the first one is slow, and keeps nobody from running.
     let wide = stream::iter(JOBS).fan_out_inline_with::<8, _, _>(|(id, ticks)| transfer(id, ticks));

@@ -1,0 +1,75 @@
+//! Contexts that own what they have.
+
+use core::future::pending;
+use core::pin::pin;
+use core::time::Duration;
+
+use futures_lite::future::{poll_once, zip};
+use futures_lite::{StreamExt, stream};
+use tollgate::FanOutExt;
+use tollgate::context::{Interrupted, OwnedContext};
+use tollgate::time::TimerQueue;
+
+use crate::Outcome;
+use crate::help::{Gauge, ensure, pause};
+
+pub(super) async fn owned_contexts_share_values_and_end_apart() -> Outcome {
+    let timers = TimerQueue::new();
+    let root = OwnedContext::new(&timers);
+    let request = root.with_value(7_u32);
+    let other = root.child();
+    ensure!(request.get::<u32>() == Some(&7) && other.get::<u32>().is_none());
+    let kept = request.detached();
+    request.cancel_with("gone");
+    ensure!(request.run(pending::<()>()).await == Err(Interrupted::Cancelled("gone".into())));
+    ensure!(root.check().is_ok() && other.check().is_ok());
+    drop(root);
+    ensure!(kept.check().is_ok() && kept.get::<u32>() == Some(&7));
+    ensure!(other.run(async { 1 }).await == Ok(1));
+    Ok(())
+}
+
+pub(super) async fn a_deadline_goes_down_the_tree() -> Outcome {
+    let timers = TimerQueue::new();
+    let root = OwnedContext::new(&timers);
+    let request = root.with_timeout(Duration::from_millis(10));
+    let longer = request.with_timeout(Duration::from_millis(500)).child();
+    ensure!(longer.deadline() == request.deadline() && root.deadline().is_none());
+    let (ended, ()) = zip(longer.run(pending::<()>()), async {
+        pause().await;
+        timers.advance(100);
+    })
+    .await;
+    ensure!(ended == Err(Interrupted::DeadlineExceeded));
+    ensure!(root.check().is_ok() && timers.sleepers() == 0);
+    Ok(())
+}
+
+pub(super) async fn what_runs_in_it_is_dropped_with_it() -> Outcome {
+    let timers = TimerQueue::new();
+    let root = OwnedContext::new(&timers);
+    let gauge = Gauge::new();
+    let request = root.child();
+    let jobs = stream::iter(0..9).fan_out_with(4, |_: usize| {
+        let child = request.child();
+        let gauge = &gauge;
+        async move {
+            child
+                .run(async {
+                    let _inside = gauge.enter();
+                    pending::<()>().await;
+                })
+                .await
+        }
+    });
+    let mut jobs = pin!(jobs);
+    ensure!(poll_once(jobs.next()).await.is_none());
+    ensure!(gauge.now() == 4);
+    let (outputs, ()) = zip(jobs.filter(Result::is_err).count(), async {
+        pause().await;
+        root.cancel();
+    })
+    .await;
+    ensure!(outputs == 9 && gauge.now() == 0 && gauge.peak() == 4);
+    Ok(())
+}
