@@ -76,6 +76,9 @@ pub use owned::{AcquireOwned, OwnedPermit};
 /// read-modify-write and giving back is one. With waiters, giving back takes the lock, and wakes after letting go of it.
 /// A future that was granted its permits is polled or dropped without the lock.
 ///
+/// With a lock that is [`CHEAP`](RawLock::CHEAP), as the default one is where it is a critical section, each of these takes the
+/// lock instead, for a few dozen instructions, and there is a third of the code: 12 and 36 bytes where words have 32 bits.
+///
 /// Under the lock, at most 8 waiters are served at a time; [`priority`](Acquire::priority) walks past the waiters that it
 /// overtakes.
 ///

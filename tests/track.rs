@@ -116,6 +116,7 @@ fn the_peak_is_the_most_at_once_and_not_the_most_ever() {
     assert_eq!(numbers(&tracker), [0, 5, 16, 16, 0]);
 }
 
+#[cfg(feature = "alloc")]
 #[test]
 fn the_peak_proves_a_limit() {
     use tollgate::FanOutExt;

@@ -22,6 +22,11 @@ pub fn scenarios() -> Vec<Scenario> {
         all.push(woken(width));
     }
     all.push(ordered_woken(64));
+    for width in [8, 64] {
+        all.push(yields(width));
+    }
+    all.push(weighted_woken(64));
+    all.push(keyed_woken(64));
     all
 }
 
@@ -81,6 +86,71 @@ fn ordered_woken(width: usize) -> Scenario {
         "futures-util" => |stream| |width| stream.buffered(width),
         "futures-buffered" => |stream| |width| stream.buffered_ordered(width),
     )
+}
+
+/// Futures that wake themselves twice.
+fn yields(width: usize) -> Scenario {
+    let scenario = Scenario::new(format!("fan-out/yields-{width}"), "items that wake themselves twice, unordered")
+        .goal(0.6)
+        .at_least(turns(width));
+    let source = |iters| ((), futures_util::stream::iter(0..iters).map(|_| Yields { left: 2 }));
+    rows!(scenario, drain, width, source,
+        "tollgate" => |stream| |width| stream.fan_out(width),
+        "futures-util" => |stream| |width| stream.buffer_unordered(width),
+        "futures-buffered" => |stream| |width| stream.buffered_unordered(width),
+    )
+}
+
+/// Futures that wait, with weights of 1 to 4, beside the same without.
+fn weighted_woken(width: usize) -> Scenario {
+    let scenario = Scenario::new(format!("fan-out/weighted-woken-{width}"), "items of weight 1 to 4 woken one by one")
+        .goal_against("tollgate unweighted", 1.3)
+        .at_least(turns(width));
+    rows!(scenario, wake_and_drain, width, waiting,
+        "tollgate" => |stream| |width| {
+            let mut weight = 0;
+            stream.fan_out(width).weighted(move |_: &Waits| {
+                weight = weight % 4 + 1;
+                weight
+            })
+        },
+        "tollgate unweighted" => |stream| |width| stream.fan_out(width),
+    )
+}
+
+/// Futures that wait, each with one of 256 keys, beside the same without.
+fn keyed_woken(width: usize) -> Scenario {
+    let scenario = Scenario::new(format!("fan-out/keyed-woken-{width}"), "items of 256 keys woken one by one")
+        .goal_against("tollgate unkeyed", 1.3)
+        .at_least(turns(width));
+    rows!(scenario, wake_and_drain, width, waiting,
+        "tollgate" => |stream| |width| {
+            let mut key = 0_u8;
+            stream.fan_out(width).keyed(move |_: &Waits| {
+                key = key.wrapping_add(1);
+                key
+            })
+        },
+        "tollgate unkeyed" => |stream| |width| stream.fan_out(width),
+    )
+}
+
+/// A future that wakes itself a few times, and then is ready.
+struct Yields {
+    left: u32,
+}
+
+impl Future for Yields {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.left == 0 {
+            return Poll::Ready(());
+        }
+        self.left -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 /// Whoever waits, in turn.

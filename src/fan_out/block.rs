@@ -45,7 +45,7 @@ use core::pin::Pin;
 use core::ptr::{self, NonNull};
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::ready::{BITS, DIRECT, Hub, Path, Round, Word, Words, groups_for};
+use super::ready::{BITS, DIRECT, GROUPS, Hub, NEAR, Path, Round, Word, Words};
 use super::slots::{Bed, Plan};
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -391,6 +391,11 @@ impl<T> Drop for Chunk<T> {
         // dropped, nor the share.
         unsafe { ptr::drop_in_place(ptr::slice_from_raw_parts_mut(self.entries.as_ptr(), self.len)) };
     }
+}
+
+/// How many groups it takes for that many words, so that no bit stands for several words if that can be.
+fn groups_for(words: usize) -> usize {
+    words.saturating_sub(NEAR).div_ceil(BITS).min(GROUPS)
 }
 
 /// The layout of a chunk, and where its groups and its entries begin.

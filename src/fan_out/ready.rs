@@ -91,7 +91,7 @@ pub trait Words {
     fn count(&self) -> usize;
     fn word(&self, number: usize) -> &Word;
 
-    /// How many groups there are, which is enough if there are [`GROUPS`] or [`groups_for`] all words.
+    /// How many groups there are: at most [`GROUPS`], and one at least if there are more than [`NEAR`] words.
     fn groups(&self) -> usize;
     fn group(&self, number: usize) -> &Word;
 }
@@ -121,13 +121,6 @@ struct Opened {
     members: usize,
     /// The next word of the bit that is, if there is a word of that number.
     next: usize,
-}
-
-/// How many groups it takes for that many words, so that no bit stands for several words if that can be.
-#[allow(dead_code, reason = "only what is on the heap asks; a table's size is part of its type")]
-pub const fn groups_for(words: usize) -> usize {
-    let groups = words.saturating_sub(NEAR).div_ceil(BITS);
-    if groups < GROUPS { groups } else { GROUPS }
 }
 
 // === impl Path ===

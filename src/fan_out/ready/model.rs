@@ -52,7 +52,7 @@ impl Shared {
             first,
             hub: Hub::new(),
             words: (0..words).map(|_| Word::new()).collect(),
-            groups: (0..groups_for(words)).map(|_| Word::new()).collect(),
+            groups: (0..GROUPS).map(|_| Word::new()).collect(),
             written: (0..wakers).map(|_| UnsafeCell::new(0)).collect(),
             direct,
         })

@@ -141,6 +141,7 @@ alloc_cases! {
     "fan_out, shared" bounds {
         items_hold_permits_while_they_run,
         no_permit_is_kept_while_the_consumer_is_away,
+        a_stream_without_items_keeps_no_permit,
         a_closed_semaphore_ends_the_stream,
     }
     "fan_out, consumed" consumers {

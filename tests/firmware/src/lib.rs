@@ -14,6 +14,8 @@ use static_cell::StaticCell;
 #[cfg_attr(target_arch = "riscv32", path = "board_riscv.rs")]
 mod board;
 pub mod dma;
+#[cfg(feature = "defmt")]
+pub mod logged;
 
 pub use board::{entry, instructions, now, start_clock, wait_for_interrupt};
 pub use semihosting::{print, println};

@@ -223,6 +223,28 @@ pub(super) async fn no_permit_is_kept_while_the_consumer_is_away() -> Outcome {
     Ok(())
 }
 
+pub(super) async fn a_stream_without_items_keeps_no_permit() -> Outcome {
+    let gate = Semaphore::new(1);
+    let more = Semaphore::new(0);
+    let source = || {
+        let last = stream::once(()).then(|()| async {
+            drop(more.acquire().await);
+            2
+        });
+        stream::iter(0..2).chain(last)
+    };
+    on_each!(source(), 4, async |n: usize| n, |jobs| {
+        let mut jobs = pin!(jobs.shared(&gate));
+        ensure!(jobs.next().await == Some(0) && jobs.next().await == Some(1));
+        ensure!(poll_once(jobs.next()).await.is_none());
+        ensure!(gate.available_permits() == 1 && gate.waiters() == 0);
+        more.add_permits(1);
+        ensure!(jobs.next().await == Some(2) && jobs.next().await.is_none());
+        ensure!(more.forget_permits(1) == 1);
+    });
+    Ok(())
+}
+
 pub(super) async fn a_closed_semaphore_ends_the_stream() -> Outcome {
     let work = async |n: usize| {
         pauses(3).await;
