@@ -123,6 +123,16 @@ struct Opened {
     next: usize,
 }
 
+<<<<<<< HEAD
+=======
+/// How many groups it takes for that many words, so that no bit stands for several words if that can be.
+#[allow(dead_code, reason = "only what is on the heap asks; a table's size is part of its type")]
+pub const fn groups_for(words: usize) -> usize {
+    let groups = words.saturating_sub(NEAR).div_ceil(BITS);
+    if groups < GROUPS { groups } else { GROUPS }
+}
+
+>>>>>>> 2bdc65a3316ed2be1eb281ffc55b023915f815a2
 // === impl Path ===
 
 impl Path {
