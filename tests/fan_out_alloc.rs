@@ -188,7 +188,7 @@ fn waking_and_cloning_wakers_allocates_nothing() {
 
 #[test]
 fn inline_forms_allocate_nothing() {
-    static TABLE: WakeTable<2> = WakeTable::new();
+    static TABLE: WakeTable<4> = WakeTable::new();
     let (made, bytes, _) = allocations(|| {
         assert_eq!(drain(unknown(5000).fan_out_inline_with::<1, _, _>(steps)), 5000);
         assert_eq!(drain(unknown(5000).fan_out_inline_with::<8, _, _>(steps).ordered()), 5000);
