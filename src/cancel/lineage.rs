@@ -96,6 +96,8 @@ mod tests {
     fn strangers_are_seldom_taken_for_kin() {
         for (depth, most) in [(1, 5), (2, 10), (4, 60)] {
             let lineage = Lineage::new(name(64), names(depth));
+            // A filter of half the bits lets in about eight times as many.
+            let most = if usize::BITS < 64 { 12 * most } else { most };
             let strangers = names(10_000).skip(depth).filter(|stranger| lineage.may_have(*stranger)).count();
             assert!(strangers <= most, "{strangers} of 10000 at depth {depth}");
         }
