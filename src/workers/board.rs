@@ -8,8 +8,8 @@
 //! * **W2** Each item that was taken is reported once: with its output, or as lost, if its future panicked or was dropped.
 //! * **W3** The end: `places` is closed, so no further item is taken, and all places are back, so none is under way. It is
 //!   closed by the end of the source, by the last worker that leaves, and by the results.
-//! * **W4** Whoever makes one of the two true, or adds a first report, wakes the reader after it; the reader looks once
-//!   more after it has registered.
+//! * **W4** Whoever makes one of the two true, adds a first report, or adds the one that the reader waits for in order, wakes
+//!   the reader after it; the reader looks once more after it has registered.
 //! * **W5** The *turn* is the only permit of `turn`. Who has it has the source for itself. So at most one worker waits for an
 //!   item, and a notice for it needs one waker.
 //!
@@ -37,7 +37,7 @@ pub type Report<T> = (usize, Option<T>);
 
 pub struct Board<T> {
     /// Only its lock and state are used; nobody waits in it.
-    done: Queue<(), DefaultLock, VecDeque<Report<T>>>,
+    done: Queue<(), DefaultLock, Done<T>>,
     places: Arc<Semaphore>,
     turn: Arc<Semaphore>,
     /// Of the task that reads the results.
@@ -49,12 +49,18 @@ pub struct Board<T> {
     quit: OwnedCancellationToken,
 }
 
+struct Done<T> {
+    reports: VecDeque<Report<T>>,
+    /// The item that the reader waits for, if any other is of no use to it.
+    awaited: Option<usize>,
+}
+
 // === impl Board ===
 
 impl<T> Board<T> {
     pub fn new(workers: usize, window: usize) -> Self {
         Self {
-            done: Queue::with_state(VecDeque::with_capacity(window)),
+            done: Queue::with_state(Done { reports: VecDeque::with_capacity(window), awaited: None }),
             places: Arc::new(Semaphore::new(window)),
             turn: Arc::new(Semaphore::new(1)),
             reader: AtomicWaker::new(),
@@ -113,18 +119,19 @@ impl<T> Board<T> {
     /// Reports an item (W2). What nobody will read is dropped, here and not under the lock.
     pub fn report(&self, item: usize, output: Option<T>) {
         let mut report = Some((item, output));
-        let first = self.done.with(|done| {
+        let due = self.done.with(|list| {
+            let done = &mut *list.state;
             // `abandon` takes this lock after it has cancelled: what comes before that it takes along, what comes after is
             // seen here.
             if self.is_abandoned() {
                 return false;
             }
-            let first = done.state.is_empty();
+            let due = done.awaited.map_or(done.reports.is_empty(), |awaited| awaited == item);
             // No allocation: there is room for as many as there are places (W1).
-            done.state.extend(report.take());
-            first
+            done.reports.extend(report.take());
+            due
         });
-        if first {
+        if due {
             self.reader.wake();
         }
     }
@@ -174,17 +181,27 @@ impl<T> Board<T> {
 
     // --- the results' side ---
 
-    /// Waits for reports and moves them into `reports`, which is empty. False at the end (W3), of a window of this size.
-    pub fn poll(&self, cx: &mut Context<'_>, reports: &mut VecDeque<Report<T>>, window: usize) -> Poll<bool> {
-        if let Some(more) = self.look(reports, window) {
+    /// Waits for reports and moves them into `reports`, which is empty; for that of the item `awaited`, if there is one. False
+    /// at the end (W3), of a window of this size.
+    pub fn poll(
+        &self,
+        cx: &mut Context<'_>,
+        reports: &mut VecDeque<Report<T>>,
+        window: usize,
+        awaited: Option<usize>,
+    ) -> Poll<bool> {
+        if let Some(more) = self.look(reports, window, awaited) {
             return Poll::Ready(more);
         }
         self.reader.register(cx.waker());
-        self.look(reports, window).map_or(Poll::Pending, Poll::Ready)
+        self.look(reports, window, awaited).map_or(Poll::Pending, Poll::Ready)
     }
 
-    fn look(&self, reports: &mut VecDeque<Report<T>>, window: usize) -> Option<bool> {
-        self.done.with(|done| core::mem::swap(done.state, reports));
+    fn look(&self, reports: &mut VecDeque<Report<T>>, window: usize, awaited: Option<usize>) -> Option<bool> {
+        self.done.with(|done| {
+            core::mem::swap(&mut done.state.reports, reports);
+            done.state.awaited = awaited;
+        });
         if !reports.is_empty() {
             return Some(true);
         }
@@ -201,8 +218,8 @@ impl<T> Board<T> {
     pub fn resize(&self, window: usize, new: usize) {
         let mut room = VecDeque::with_capacity(new.max(window));
         self.done.with(|done| {
-            room.extend(done.state.drain(..));
-            core::mem::swap(done.state, &mut room);
+            room.extend(done.state.reports.drain(..));
+            core::mem::swap(&mut done.state.reports, &mut room);
         });
         match new.checked_sub(window) {
             Some(more) => self.places.add_permits(more),
@@ -213,7 +230,7 @@ impl<T> Board<T> {
     /// The results go. Workers drop what they do, and what they made is returned.
     pub fn abandon(&self) -> VecDeque<Report<T>> {
         let told = hold_panic(|| self.quit.cancel());
-        let reports = self.done.with(|done| core::mem::take(done.state));
+        let reports = self.done.with(|done| core::mem::take(&mut done.state.reports));
         drop(self.reader.take());
         self.close();
         told.map_or_else(resume_panic, |()| {});

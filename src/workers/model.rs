@@ -26,7 +26,7 @@ fn read<T>(board: &Board<T>, window: usize) -> usize {
     let mut outputs = 0;
     block_on(poll_fn(|cx| {
         loop {
-            match board.poll(cx, &mut reports, window) {
+            match board.poll(cx, &mut reports, window, None) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(false) => return Poll::Ready(()),
                 Poll::Ready(true) => {}
@@ -197,7 +197,7 @@ fn model_a_place_that_was_granted_and_not_taken_ends_the_results() {
         });
         // The reader wants no more as soon as it has seen one.
         let mut reports = VecDeque::with_capacity(1);
-        assert!(block_on(poll_fn(|cx| board.poll(cx, &mut reports, 1))));
+        assert!(block_on(poll_fn(|cx| board.poll(cx, &mut reports, 1, None))));
         board.handed_out();
         board.close();
         reports.clear();
@@ -221,6 +221,28 @@ fn model_a_lost_item_gives_its_place_back() {
         });
         assert_eq!(read(&board, 1), 1);
         worker.join().unwrap();
+    });
+}
+
+#[test]
+fn model_a_reader_in_order_is_woken_for_the_item_that_is_next() {
+    check(3, || {
+        let board = Arc::new(Board::new(2, 2));
+        let workers = [1, 0].map(|item| {
+            let board = board.clone();
+            thread::spawn(move || produce(&board, item, 'a'))
+        });
+        let mut reports = VecDeque::with_capacity(2);
+        let mut seen = [false; 2];
+        while !seen[0] {
+            assert!(block_on(poll_fn(|cx| board.poll(cx, &mut reports, 2, Some(0)))));
+            for (item, _) in reports.drain(..) {
+                seen[item] = true;
+            }
+        }
+        for worker in workers {
+            worker.join().unwrap();
+        }
     });
 }
 

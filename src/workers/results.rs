@@ -210,7 +210,8 @@ impl<T> Stream for Results<T> {
             if this.ended {
                 return Poll::Ready(None);
             }
-            this.ended = !ready!(this.board.poll(cx, &mut this.reports, this.window));
+            let awaited = this.line.is_some().then_some(this.handed_out);
+            this.ended = !ready!(this.board.poll(cx, &mut this.reports, this.window, awaited));
             this.line_up();
         }
     }
