@@ -88,7 +88,8 @@ where
     Fut: Future,
 {
     assert!(n > 0, "no workers would never produce anything");
-    let window = n.saturating_mul(2);
+    // Enough for a thread that waits to find more than one thing to do when it comes back.
+    let window = n.saturating_mul(8);
     let board = Arc::new(Board::new(n, window));
     let source = Arc::new(Source::new(source));
     let f = Arc::new(f);

@@ -310,10 +310,11 @@ fn a_worker_that_panics_strands_nobody_and_can_go_on() {
 
 #[test]
 fn a_function_that_panics_loses_its_item_alone() {
-    let (workers, mut results) = workers(stream::iter(0..3), 1, |n: usize| {
+    let (workers, results) = workers(stream::iter(0..3), 1, |n: usize| {
         assert!(n != 0, "zero");
         ready(n)
     });
+    let mut results = results.window(2);
     let mut workers = boxed(workers);
     assert_eq!(panic_of(|| poll(&mut workers[0])), "zero");
     assert!(poll(&mut workers[0]).is_pending(), "the place it had is only free when the results were read");
@@ -359,7 +360,8 @@ fn stopping_takes_no_more_and_finishes_what_runs() {
 
 #[test]
 fn stopping_needs_no_worker_that_was_never_spawned() {
-    let (workers, mut results) = workers(stream::repeat(1), 3, |n: u32| ready(n));
+    let (workers, results) = workers(stream::repeat(1), 3, |n: u32| ready(n));
+    let mut results = results.window(6);
     let mut workers = boxed(workers);
     assert!(poll(&mut workers[0]).is_pending());
     results.stop();
@@ -390,7 +392,8 @@ fn stopping_wakes_a_worker_that_waits_at_the_source() {
 
 #[test]
 fn without_workers_the_results_end() {
-    let (workers, mut results) = workers(stream::repeat(1), 3, |n: u32| ready(n));
+    let (workers, results) = workers(stream::repeat(1), 3, |n: u32| ready(n));
+    let mut results = results.window(6);
     assert!(next(&mut results).is_pending());
     let mut workers = boxed(workers);
     assert!(poll(&mut workers[0]).is_pending());

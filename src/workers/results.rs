@@ -73,7 +73,7 @@ impl<T> Results<T> {
         self
     }
 
-    /// Bounds how many items are taken from the source and not handed out yet, in work or finished; by default, two a worker.
+    /// Bounds how many items are taken from the source and not handed out yet, in work or finished; by default, eight a worker.
     ///
     /// More keep the workers busy while the consumer is not, or while one item holds up the [order](Self::ordered). Memory for
     /// as many outputs is set aside now.
@@ -104,7 +104,7 @@ impl<T> Results<T> {
     ///         results.count().await
     ///     },
     /// );
-    /// assert!(future::block_on(drained).1 <= 2, "what was in work");
+    /// assert!(future::block_on(drained).1 <= 8, "what was in work, or waited to be handed out");
     /// ```
     pub fn stop(&self) {
         self.board.close();
