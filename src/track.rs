@@ -35,7 +35,7 @@ mod empty;
 mod engine;
 mod handle;
 mod leaks;
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc", target_has_atomic = "ptr"))]
 mod model;
 #[cfg_attr(not(feature = "locations"), path = "track/no_places.rs")]
 mod places;
