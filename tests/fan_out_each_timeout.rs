@@ -2,6 +2,8 @@
 #![cfg(feature = "std")]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
+mod support;
+
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,7 +38,7 @@ macro_rules! everywhere {
         }
         {
             let $clock = &ManualClock::new();
-            let table: &'static WakeTable<1> = Box::leak(Box::new(WakeTable::new()));
+            let table: &'static WakeTable<1> = support::forever(WakeTable::new());
             let mut $outputs = pin!($source.fan_out_inline_with::<$n, _, _>($f).wake_table(table)$($chain)*);
             $body
         }

@@ -60,7 +60,7 @@ pub(super) async fn stopped_workers_finish_what_they_have() -> Outcome {
     })
     .await;
     ensure!(rest == Some(6) && gauge.now() == 0);
-    ensure!(results.count().await <= 6);
+    ensure!(results.count().await <= 24);
     Ok(())
 }
 
