@@ -195,20 +195,4 @@ impl<L: RawLock> Lender for Arc<Limit<L>> {
     }
 }
 
-#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
-impl<L: RawLock> LimitHandle for &Arc<Limit<L>> {}
-
-#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
-impl<L: RawLock> Lender for &Arc<Limit<L>> {
-    type Lock = L;
-
-    #[inline]
-    fn semaphore(&self) -> &Semaphore<L> {
-        &self.room
-    }
-
-    #[inline]
-    fn is_paused(&self) -> bool {
-        self.get() == 0
-    }
-}
+impl<P: LimitHandle> LimitHandle for &P {}

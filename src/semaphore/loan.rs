@@ -53,13 +53,18 @@ impl<L: RawLock> Lender for Arc<Semaphore<L>> {
     }
 }
 
-#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
-impl<L: RawLock> Lender for &Arc<Semaphore<L>> {
-    type Lock = L;
+/// A reference to what leads there leads there: `&Arc<Semaphore>`, `&Arc<Limit>`.
+impl<P: Lender> Lender for &P {
+    type Lock = P::Lock;
 
     #[inline]
-    fn semaphore(&self) -> &Semaphore<L> {
-        self
+    fn semaphore(&self) -> &Semaphore<P::Lock> {
+        (**self).semaphore()
+    }
+
+    #[inline]
+    fn is_paused(&self) -> bool {
+        (**self).is_paused()
     }
 }
 
