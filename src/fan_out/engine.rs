@@ -178,6 +178,8 @@ where
     ///
     /// Whatever is always ready keeps nothing else from happening: a woken future has its turn before places are filled
     /// when outputs wait, and after an item that was ready when it started.
+    ///
+    /// It is long because it is the hot path: what a poll knows (`asked`, `spent`, `full`) stays in registers.
     #[inline]
     pub fn poll_next<St, M>(
         mut self: Pin<&mut Self>,

@@ -125,6 +125,8 @@ where
         Self { board, source, f, quit, stage: Stage::Idle }
     }
 
+    /// Goes one step on. All stages are in one function, for it is the match that says which of them has the turn, and so may
+    /// reach the source.
     fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step {
         let mut this = self.project();
         let board = &**this.board;
