@@ -64,7 +64,7 @@ fn threads() -> &'static Runtime {
     RUNTIME.get_or_init(|| Builder::new_multi_thread().worker_threads(2).build().expect("a runtime of two threads"))
 }
 
-fn one_thread() -> &'static Runtime {
+pub fn one_thread() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Builder::new_current_thread().build().expect("a runtime of one thread"))
 }
