@@ -4,6 +4,7 @@ mod bounds;
 mod consumers;
 mod context;
 mod crew;
+mod ends;
 mod future_set;
 mod order;
 mod owned;
@@ -97,6 +98,8 @@ alloc_timed! {
     leaks_are_told_in_time,
     owned_permits_that_do_not_come_in_time_are_not_lost,
     a_token_is_cancelled_when_it_takes_too_long,
+    late_items_of_many_are_dropped_alone,
+    a_fan_out_ends_with_its_context,
 }
 
 macro_rules! alloc_cases {
@@ -137,12 +140,30 @@ alloc_cases! {
         a_limit_of_nothing_is_a_pause,
         two_streams_stay_within_one_limit,
         a_limit_that_is_lowered_stops_nothing_that_runs,
+        a_limit_of_nothing_stops_nothing_that_runs,
     }
     "fan_out, shared" bounds {
         items_hold_permits_while_they_run,
         no_permit_is_kept_while_the_consumer_is_away,
         a_stream_without_items_keeps_no_permit,
         a_closed_semaphore_ends_the_stream,
+    }
+    "fan_out, ended" ends {
+        what_runs_is_finished_and_no_more_taken,
+        a_signal_from_elsewhere_wakes_and_ends_it,
+        what_is_left_is_told,
+    }
+    "fan_out, within a context" ends {
+        a_cancelled_context_drops_what_runs,
+        a_deadline_of_a_context_wakes_who_waits,
+        one_that_never_rests_does_not_outrun_its_context,
+    }
+    "fan_out, timed" ends {
+        what_is_late_has_an_error_in_its_place,
+        what_is_late_makes_room_for_its_key,
+    }
+    "fan_out, written to" ends {
+        what_is_written_goes_to_the_source,
     }
     "fan_out, consumed" consumers {
         a_body_runs_beside_what_is_in_flight,
@@ -157,6 +178,8 @@ alloc_cases! {
         pushing_wakes_whoever_waits_for_outputs,
         clearing_drops_what_runs,
         a_future_adds_another_one,
+        who_waits_for_room_gets_it_in_turn,
+        who_gives_up_leaves_its_turn_to_the_next,
     }
     "workers" workers {
         all_items_come_out_once,
@@ -165,6 +188,8 @@ alloc_cases! {
         without_results_workers_stop,
         a_worker_that_is_dropped_strands_nobody,
         a_context_stops_the_results,
+        a_cancelled_context_drops_what_they_run,
+        a_context_around_one_worker_is_for_that_one,
     }
     "tracker" tracker {
         it_counts_what_lives_and_what_has_ended,
@@ -176,6 +201,8 @@ alloc_cases! {
         owned_contexts_share_values_and_end_apart,
         a_deadline_goes_down_the_tree,
         what_runs_in_it_is_dropped_with_it,
+        a_ready_value_wins_over_its_end,
+        what_it_has_interrupted_can_be_finished,
     }
     "owned" owned {
         permits_outlive_what_acquired_them,
@@ -184,5 +211,7 @@ alloc_cases! {
         a_tree_of_tokens_is_cancelled_from_the_top,
         a_token_that_is_dropped_leaves_its_parent_alone,
         a_callback_runs_or_is_stopped,
+        a_child_is_cancelled_alone,
+        some_owned_waits_come_before_others,
     }
 }

@@ -34,6 +34,7 @@ crews! {
         one_leaves_and_the_others_go_on,
         without_results_workers_stop,
         no_more_is_kept_than_the_window,
+        a_context_stops_them_all,
     }
     "team, with owned parts" {
         permits_go_from_task_to_task,
@@ -43,6 +44,8 @@ crews! {
         a_tree_of_tokens_stops_all_tasks,
         one_task_waits_for_the_end_of_the_others,
         a_context_stops_all_tasks,
+        a_context_ends_the_streams_of_all_tasks,
+        callbacks_run_in_the_tasks_that_await_them,
     }
 }
 
@@ -355,6 +358,99 @@ fn a_context_stops_all_tasks() -> Vec<Run> {
     crew.push(Box::pin(async move {
         ready.acquire_many(9).await.map_err(|_| "closed")?.forget();
         root.cancel_with("over");
+        Ok(())
+    }));
+    crew
+}
+
+fn a_context_stops_them_all() -> Vec<Run> {
+    static TIMERS: TimerQueue = TimerQueue::new();
+    let request = OwnedContext::new(&TIMERS);
+    let ready = Arc::new(Semaphore::new(0));
+    let (workers, results) = workers(stream::iter(0..), 4, {
+        let ready = ready.clone();
+        move |_: usize| {
+            let ready = ready.clone();
+            async move {
+                ready.add_permits(1);
+                pending::<()>().await;
+            }
+        }
+    });
+    let mut crew = hands(workers);
+    let context = request.child();
+    crew.push(Box::pin(async move {
+        let outcomes: Vec<_> = results.within(&context).collect().await;
+        ensure!(outcomes == [Err(Interrupted::Cancelled("over".into()))]);
+        Ok(())
+    }));
+    crew.push(Box::pin(async move {
+        ready.acquire_many(4).await.map_err(|_| "closed")?.forget();
+        request.cancel_with("over");
+        Ok(())
+    }));
+    crew
+}
+
+fn a_context_ends_the_streams_of_all_tasks() -> Vec<Run> {
+    static TIMERS: TimerQueue = TimerQueue::new();
+    let root = OwnedContext::new(&TIMERS);
+    let (ready, crowd) = (Arc::new(Semaphore::new(0)), Arc::new(Crowd::default()));
+    let mut crew: Vec<Run> = Vec::new();
+    for _ in 0..3 {
+        let (request, ready, crowd) = (root.child(), ready.clone(), crowd.clone());
+        crew.push(Box::pin(async move {
+            let jobs = stream::iter(0..9).fan_out_with(3, |_: usize| async {
+                let _inside = crowd.enter();
+                ready.add_permits(1);
+                pending::<()>().await;
+            });
+            let outcomes: Vec<_> = jobs.within(&request).collect().await;
+            ensure!(outcomes == [Err(Interrupted::Cancelled("over".into()))]);
+            // What the others run is gone when they say so.
+            ready.add_permits(1);
+            Ok(())
+        }));
+    }
+    crew.push(Box::pin(async move {
+        ready.acquire_many(9).await.map_err(|_| "closed")?.forget();
+        ensure!(crowd.now.load(Relaxed) == 9);
+        root.cancel_with("over");
+        ready.acquire_many(3).await.map_err(|_| "closed")?.forget();
+        ensure!(crowd.now.load(Relaxed) == 0);
+        Ok(())
+    }));
+    crew
+}
+
+fn callbacks_run_in_the_tasks_that_await_them() -> Vec<Run> {
+    let root = OwnedCancellationToken::new();
+    let count = Arc::new(AtomicUsize::new(0));
+    let mut crew: Vec<Run> = Vec::new();
+    for n in 0..3 {
+        let (token, count) = (root.child_token(), count.clone());
+        crew.push(Box::pin(async move {
+            let mut callback = pin!(token.clone().on_cancel_owned(|| count.fetch_add(1, Relaxed)));
+            ensure!(poll_once(callback.as_mut()).await.is_none());
+            if n == 0 {
+                // Children leave nothing behind.
+                ensure!(callback.as_mut().stop().is_some());
+            } else {
+                callback.await;
+            }
+            count.fetch_add(10, Relaxed);
+            Ok(())
+        }));
+    }
+    crew.push(Box::pin(async move {
+        while root.waiters() < 2 || count.load(Relaxed) < 10 {
+            pause().await;
+        }
+        root.cancel();
+        while count.load(Relaxed) < 32 {
+            pause().await;
+        }
+        ensure!(count.load(Relaxed) == 32);
         Ok(())
     }));
     crew
