@@ -43,11 +43,16 @@
 //! | [`ALLOC_CASES`] | `case.run().await` in any task |
 //! | [`ALLOC_TIMED`] | `case.run(timer).await` in any task, with the executor's timer |
 //! | [`CREWS`] | for each future in `crew.members()` a task of its own that awaits it |
+//!
+//! With the feature `std` there are two more, of what goes on after a panic: [`STD_CASES`], as [`ALLOC_CASES`], and
+//! [`STD_CREWS`], as [`CREWS`]. They catch their panics themselves.
 #![no_std]
-#![cfg_attr(not(feature = "alloc"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(feature = "std"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod cancel;
 mod fan_out;
@@ -59,6 +64,8 @@ mod timed;
 mod track;
 #[cfg(feature = "alloc")]
 mod with_alloc;
+#[cfg(feature = "std")]
+mod with_std;
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -66,6 +73,8 @@ use core::task::{Context, Poll};
 pub use team::{Arena, TEAMS, Team};
 #[cfg(feature = "alloc")]
 pub use with_alloc::{ALLOC_CASES, ALLOC_TIMED, AllocCase, AllocTimedCase, CREWS, Crew, Run};
+#[cfg(feature = "std")]
+pub use with_std::{STD_CASES, STD_CREWS};
 
 /// A future that may go to another thread, although the compiler cannot see it: it takes lifetimes in an async block for
 /// any lifetimes, and then finds implementations "not general enough" (rust-lang/rust#100013).

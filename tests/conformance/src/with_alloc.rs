@@ -6,17 +6,15 @@ mod context;
 mod crew;
 mod ends;
 mod future_set;
-mod order;
+pub(crate) mod order;
 mod owned;
 mod timed;
 mod tracker;
-mod workers;
+pub(crate) mod workers;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::pin::Pin;
-
-pub use crew::CREWS;
 
 use crate::{AnyTimer, Movable, Outcome};
 
@@ -28,7 +26,7 @@ pub type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pub struct AllocCase {
     /// A sentence.
     pub name: &'static str,
-    run: fn() -> Run,
+    pub(crate) run: fn() -> Run,
 }
 
 /// A case for several tasks that own what they share.
@@ -36,7 +34,7 @@ pub struct AllocCase {
 pub struct Crew {
     /// A sentence.
     pub name: &'static str,
-    members: fn() -> Vec<Run>,
+    pub(crate) members: fn() -> Vec<Run>,
 }
 
 impl AllocCase {
@@ -103,19 +101,34 @@ alloc_timed! {
 }
 
 macro_rules! alloc_cases {
-    ($($noun:literal $module:ident { $($name:ident,)* })*) => {
-        /// Cases for one task, with an allocator.
-        pub const ALLOC_CASES: &[AllocCase] = &[$($(
-            AllocCase {
+    ($(#[$doc:meta])* $list:ident $($noun:literal $module:ident { $($name:ident,)* })*) => {
+        $(#[$doc])*
+        pub const $list: &[$crate::AllocCase] = &[$($(
+            $crate::AllocCase {
                 name: concat!($noun, "::", stringify!($name)),
                 // SAFETY: as in `Case::run`; what these own beside is as movable.
-                run: || Box::pin(unsafe { Movable::new($module::$name()) }),
+                run: || alloc::boxed::Box::pin(unsafe { $crate::Movable::new($module::$name()) }),
             },
         )*)*];
     };
 }
+#[cfg(feature = "std")]
+pub(crate) use alloc_cases;
+
+macro_rules! crews {
+    ($(#[$doc:meta])* $list:ident $($noun:literal $module:ident { $($name:ident,)* })*) => {
+        $(#[$doc])*
+        pub const $list: &[$crate::Crew] = &[$($(
+            $crate::Crew { name: concat!($noun, "::", stringify!($name)), members: $module::$name },
+        )*)*];
+    };
+}
+#[cfg(feature = "std")]
+pub(crate) use crews;
 
 alloc_cases! {
+    /// Cases for one task, with an allocator.
+    ALLOC_CASES
     "fan_out, unordered" order {
         outputs_come_in_the_order_of_their_wakes,
         more_run_at_once_than_a_word_has_bits,
@@ -213,5 +226,29 @@ alloc_cases! {
         a_callback_runs_or_is_stopped,
         a_child_is_cancelled_alone,
         some_owned_waits_come_before_others,
+    }
+}
+
+crews! {
+    /// Cases for several tasks, with an allocator.
+    CREWS
+    "workers, each a task" crew {
+        all_items_come_out_once,
+        results_come_in_the_order_of_the_input,
+        one_leaves_and_the_others_go_on,
+        without_results_workers_stop,
+        no_more_is_kept_than_the_window,
+        a_context_stops_them_all,
+    }
+    "team, with owned parts" crew {
+        permits_go_from_task_to_task,
+        several_tasks_add_to_one_set,
+        streams_in_two_tasks_stay_within_one_limit,
+        streams_and_others_share_permits,
+        a_tree_of_tokens_stops_all_tasks,
+        one_task_waits_for_the_end_of_the_others,
+        a_context_stops_all_tasks,
+        a_context_ends_the_streams_of_all_tasks,
+        callbacks_run_in_the_tasks_that_await_them,
     }
 }

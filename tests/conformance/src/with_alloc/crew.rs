@@ -15,39 +15,8 @@ use tollgate::context::{Interrupted, OwnedContext};
 use tollgate::time::TimerQueue;
 use tollgate::{CancellationToken, FanOutExt, FutureSet, Limit, OwnedCancellationToken, Semaphore, Tracker, workers};
 
-use super::{Crew, Run};
+use super::Run;
 use crate::help::{ensure, pause, pauses};
-
-macro_rules! crews {
-    ($($noun:literal { $($name:ident,)* })*) => {
-        /// Cases for several tasks, with an allocator.
-        pub const CREWS: &[Crew] = &[$($(
-            Crew { name: concat!($noun, "::", stringify!($name)), members: $name },
-        )*)*];
-    };
-}
-
-crews! {
-    "workers, each a task" {
-        all_items_come_out_once,
-        results_come_in_the_order_of_the_input,
-        one_leaves_and_the_others_go_on,
-        without_results_workers_stop,
-        no_more_is_kept_than_the_window,
-        a_context_stops_them_all,
-    }
-    "team, with owned parts" {
-        permits_go_from_task_to_task,
-        several_tasks_add_to_one_set,
-        streams_in_two_tasks_stay_within_one_limit,
-        streams_and_others_share_permits,
-        a_tree_of_tokens_stops_all_tasks,
-        one_task_waits_for_the_end_of_the_others,
-        a_context_stops_all_tasks,
-        a_context_ends_the_streams_of_all_tasks,
-        callbacks_run_in_the_tasks_that_await_them,
-    }
-}
 
 /// How many are inside, of several tasks.
 #[derive(Default)]
@@ -84,7 +53,7 @@ fn hands<F: Future<Output = ()> + Send + 'static>(workers: Vec<F>) -> Vec<Run> {
     workers.into_iter().map(hand).collect()
 }
 
-fn all_items_come_out_once() -> Vec<Run> {
+pub(super) fn all_items_come_out_once() -> Vec<Run> {
     let (workers, results) = workers(stream::iter(0..200_usize), 4, |n| async move {
         pauses(n % 4).await;
         n
@@ -99,7 +68,7 @@ fn all_items_come_out_once() -> Vec<Run> {
     crew
 }
 
-fn results_come_in_the_order_of_the_input() -> Vec<Run> {
+pub(super) fn results_come_in_the_order_of_the_input() -> Vec<Run> {
     let (workers, results) = workers(stream::iter(0..200_usize), 4, |n| async move {
         pauses(7 * n % 5).await;
         n
@@ -112,7 +81,7 @@ fn results_come_in_the_order_of_the_input() -> Vec<Run> {
     crew
 }
 
-fn one_leaves_and_the_others_go_on() -> Vec<Run> {
+pub(super) fn one_leaves_and_the_others_go_on() -> Vec<Run> {
     let (mut workers, results) = workers(stream::iter(0..100_usize), 4, |n| async move {
         pauses(2).await;
         n
@@ -141,7 +110,7 @@ fn one_leaves_and_the_others_go_on() -> Vec<Run> {
     crew
 }
 
-fn without_results_workers_stop() -> Vec<Run> {
+pub(super) fn without_results_workers_stop() -> Vec<Run> {
     let (workers, mut results) = workers(stream::iter(0..), 4, |n: usize| async move {
         if n > 10 {
             pending::<()>().await;
@@ -158,7 +127,7 @@ fn without_results_workers_stop() -> Vec<Run> {
     crew
 }
 
-fn no_more_is_kept_than_the_window() -> Vec<Run> {
+pub(super) fn no_more_is_kept_than_the_window() -> Vec<Run> {
     let taken = Arc::new(AtomicUsize::new(0));
     let source = stream::iter(0..100_usize).map({
         let taken = taken.clone();
@@ -181,7 +150,7 @@ fn no_more_is_kept_than_the_window() -> Vec<Run> {
     crew
 }
 
-fn permits_go_from_task_to_task() -> Vec<Run> {
+pub(super) fn permits_go_from_task_to_task() -> Vec<Run> {
     let (gate, crowd) = (Arc::new(Semaphore::new(3)), Arc::new(Crowd::default()));
     (0..4)
         .map(|n| {
@@ -204,7 +173,7 @@ fn permits_go_from_task_to_task() -> Vec<Run> {
         .collect()
 }
 
-fn several_tasks_add_to_one_set() -> Vec<Run> {
+pub(super) fn several_tasks_add_to_one_set() -> Vec<Run> {
     let set = Arc::new(FutureSet::<Run>::with_capacity(4));
     let crowd = Arc::new(Crowd::default());
     // Keeps the set from being at its end.
@@ -237,7 +206,7 @@ fn several_tasks_add_to_one_set() -> Vec<Run> {
     crew
 }
 
-fn streams_in_two_tasks_stay_within_one_limit() -> Vec<Run> {
+pub(super) fn streams_in_two_tasks_stay_within_one_limit() -> Vec<Run> {
     let (limit, crowd) = (Arc::new(Limit::new(0)), Arc::new(Crowd::default()));
     let mut crew: Vec<Run> = (0..2)
         .map(|_| {
@@ -266,7 +235,7 @@ fn streams_in_two_tasks_stay_within_one_limit() -> Vec<Run> {
     crew
 }
 
-fn streams_and_others_share_permits() -> Vec<Run> {
+pub(super) fn streams_and_others_share_permits() -> Vec<Run> {
     let (gate, crowd) = (Arc::new(Semaphore::new(2)), Arc::new(Crowd::default()));
     let mut crew: Vec<Run> = Vec::new();
     for _ in 0..2 {
@@ -297,7 +266,7 @@ fn streams_and_others_share_permits() -> Vec<Run> {
     crew
 }
 
-fn a_tree_of_tokens_stops_all_tasks() -> Vec<Run> {
+pub(super) fn a_tree_of_tokens_stops_all_tasks() -> Vec<Run> {
     let root = OwnedCancellationToken::new();
     let ready = Arc::new(Semaphore::new(0));
     let mut crew: Vec<Run> = Vec::new();
@@ -321,7 +290,7 @@ fn a_tree_of_tokens_stops_all_tasks() -> Vec<Run> {
     crew
 }
 
-fn one_task_waits_for_the_end_of_the_others() -> Vec<Run> {
+pub(super) fn one_task_waits_for_the_end_of_the_others() -> Vec<Run> {
     let tracker = Arc::new(Tracker::new());
     let mut crew: Vec<Run> = Vec::new();
     for n in 0..4 {
@@ -337,7 +306,7 @@ fn one_task_waits_for_the_end_of_the_others() -> Vec<Run> {
     crew
 }
 
-fn a_context_stops_all_tasks() -> Vec<Run> {
+pub(super) fn a_context_stops_all_tasks() -> Vec<Run> {
     static TIMERS: TimerQueue = TimerQueue::new();
     static ALL: CancellationToken<'static> = CancellationToken::new();
     let root = OwnedContext::under(&ALL.child_token_owned(), &TIMERS).with_value("trace");
@@ -363,7 +332,7 @@ fn a_context_stops_all_tasks() -> Vec<Run> {
     crew
 }
 
-fn a_context_stops_them_all() -> Vec<Run> {
+pub(super) fn a_context_stops_them_all() -> Vec<Run> {
     static TIMERS: TimerQueue = TimerQueue::new();
     let request = OwnedContext::new(&TIMERS);
     let ready = Arc::new(Semaphore::new(0));
@@ -392,7 +361,7 @@ fn a_context_stops_them_all() -> Vec<Run> {
     crew
 }
 
-fn a_context_ends_the_streams_of_all_tasks() -> Vec<Run> {
+pub(super) fn a_context_ends_the_streams_of_all_tasks() -> Vec<Run> {
     static TIMERS: TimerQueue = TimerQueue::new();
     let root = OwnedContext::new(&TIMERS);
     let (ready, crowd) = (Arc::new(Semaphore::new(0)), Arc::new(Crowd::default()));
@@ -423,7 +392,7 @@ fn a_context_ends_the_streams_of_all_tasks() -> Vec<Run> {
     crew
 }
 
-fn callbacks_run_in_the_tasks_that_await_them() -> Vec<Run> {
+pub(super) fn callbacks_run_in_the_tasks_that_await_them() -> Vec<Run> {
     let root = OwnedCancellationToken::new();
     let count = Arc::new(AtomicUsize::new(0));
     let mut crew: Vec<Run> = Vec::new();

@@ -15,7 +15,7 @@ use crate::Outcome;
 use crate::help::{Gauge, ensure, pause, pauses};
 
 /// Runs all of them to their ends.
-pub(super) async fn all<F: Future<Output = ()>>(workers: Vec<F>) {
+pub(crate) async fn all<F: Future<Output = ()>>(workers: Vec<F>) {
     let set = FutureSet::with_capacity(workers.len().max(1));
     for worker in workers {
         let _ = set.try_push(worker);
