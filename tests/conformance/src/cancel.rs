@@ -5,10 +5,10 @@ use core::pin::pin;
 use core::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
-use tollgate::CancellationToken;
 use tollgate::cancel::Cause;
 use tollgate::context::{Context, Interrupted};
 use tollgate::time::TimerQueue;
+use tollgate::{CancellationToken, Semaphore};
 
 use crate::Outcome;
 use crate::help::{Gauge, ensure, pause, pauses};
@@ -138,11 +138,15 @@ pub(crate) async fn a_ready_value_wins_over_the_end_of_its_context() -> Outcome 
     let timers = TimerQueue::new();
     let root = Context::new(&timers);
     let request = root.with_timeout(Duration::from_millis(10));
-    let work = async {
+    let gate = Semaphore::new(0);
+    // Both are there when it is polled again.
+    let (acquired, ()) = zip(request.run(gate.acquire()), async {
+        pause().await;
         request.cancel();
-        7
-    };
-    ensure!(request.run(work).await == Ok(7));
+        gate.add_permits(1);
+    })
+    .await;
+    ensure!(acquired.is_ok_and(|acquired| acquired.is_ok()));
     // But nothing is begun after it.
     let gauge = Gauge::new();
     ensure!(request.run(async { drop(gauge.enter()) }).await.is_err() && gauge.peak() == 0);

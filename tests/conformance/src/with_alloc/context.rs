@@ -6,9 +6,9 @@ use core::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
 use futures_lite::{StreamExt, stream};
-use tollgate::FanOutExt;
 use tollgate::context::{Interrupted, OwnedContext};
 use tollgate::time::TimerQueue;
+use tollgate::{FanOutExt, Semaphore};
 
 use crate::Outcome;
 use crate::help::{Gauge, ensure, pause, pauses};
@@ -77,11 +77,15 @@ pub(super) async fn what_runs_in_it_is_dropped_with_it() -> Outcome {
 pub(super) async fn a_ready_value_wins_over_its_end() -> Outcome {
     let timers = TimerQueue::new();
     let request = OwnedContext::new(&timers).with_timeout(Duration::from_millis(10));
-    let work = async {
-        timers.advance(100);
-        7
-    };
-    ensure!(request.run(work).await == Ok(7));
+    let gate = Semaphore::new(0);
+    // Both are there when it is polled again.
+    let (acquired, _) = zip(request.run(gate.acquire()), async {
+        pause().await;
+        gate.add_permits(1);
+        timers.advance(100)
+    })
+    .await;
+    ensure!(acquired.is_ok_and(|acquired| acquired.is_ok()));
     ensure!(request.check() == Err(Interrupted::DeadlineExceeded));
     let gauge = Gauge::new();
     ensure!(request.run(async { drop(gauge.enter()) }).await.is_err() && gauge.peak() == 0);
