@@ -5,13 +5,13 @@ use core::pin::pin;
 use core::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
-use tollgate::CancellationToken;
 use tollgate::cancel::Cause;
 use tollgate::context::{Context, Interrupted};
 use tollgate::time::TimerQueue;
+use tollgate::{CancellationToken, Semaphore};
 
 use crate::Outcome;
-use crate::help::{Gauge, ensure, pause};
+use crate::help::{Gauge, ensure, pause, pauses};
 
 pub(crate) async fn cancelling_wakes_whoever_waits() -> Outcome {
     let token = CancellationToken::new();
@@ -118,5 +118,75 @@ pub(crate) async fn a_context_ends_by_its_token_and_by_its_deadline() -> Outcome
     let other = root.child();
     other.cancel_with("gone");
     ensure!(other.run(pending::<()>()).await == Err(Interrupted::Cancelled("gone".into())));
+    Ok(())
+}
+
+pub(crate) async fn a_callback_is_woken_from_above() -> Outcome {
+    let token = CancellationToken::new();
+    let child = token.child_token();
+    let callback = child.on_cancel(|| token.cause());
+    let (cause, ()) = zip(callback, async {
+        pause().await;
+        token.cancel_with("above");
+    })
+    .await;
+    ensure!(cause == Some(Cause::new("above")) && child.waiters() == 0);
+    Ok(())
+}
+
+pub(crate) async fn a_ready_value_wins_over_the_end_of_its_context() -> Outcome {
+    let timers = TimerQueue::new();
+    let root = Context::new(&timers);
+    let request = root.with_timeout(Duration::from_millis(10));
+    let gate = Semaphore::new(0);
+    // Both are there when it is polled again.
+    let (acquired, ()) = zip(request.run(gate.acquire()), async {
+        pause().await;
+        request.cancel();
+        gate.add_permits(1);
+    })
+    .await;
+    ensure!(acquired.is_ok_and(|acquired| acquired.is_ok()));
+    // But nothing is begun after it.
+    let gauge = Gauge::new();
+    ensure!(request.run(async { drop(gauge.enter()) }).await.is_err() && gauge.peak() == 0);
+    Ok(())
+}
+
+pub(crate) async fn what_a_context_has_interrupted_can_be_finished() -> Outcome {
+    let timers = TimerQueue::new();
+    let root = Context::new(&timers);
+    let request = root.child();
+    let gauge = Gauge::new();
+    let mut work = pin!(request.run(async {
+        let _inside = gauge.enter();
+        pauses(9).await;
+        7
+    }));
+    let (ended, ()) = zip(work.as_mut(), async {
+        pause().await;
+        root.cancel_with("enough");
+    })
+    .await;
+    ensure!(ended == Err(Interrupted::Cancelled("enough".into())) && gauge.now() == 1);
+    ensure!(work.as_mut().inner_pin_mut().await == 7 && gauge.now() == 0);
+    Ok(())
+}
+
+pub(crate) async fn a_child_ends_with_the_deadline_of_its_parent() -> Outcome {
+    let timers = TimerQueue::new();
+    let root = Context::new(&timers);
+    let request = root.with_timeout(Duration::from_millis(10));
+    let child = request.with_timeout(Duration::from_secs(10));
+    let apart = request.detached();
+    ensure!(child.deadline() == request.deadline());
+    let (ended, ()) = zip(child.interrupted(), async {
+        pause().await;
+        timers.advance(100);
+    })
+    .await;
+    ensure!(ended == Interrupted::DeadlineExceeded);
+    ensure!(request.check() == Err(Interrupted::DeadlineExceeded) && root.check().is_ok() && apart.check().is_ok());
+    ensure!(timers.sleepers() == 0);
     Ok(())
 }

@@ -1,15 +1,20 @@
 //! Fan-out without an allocator.
 
-use core::future::{Future, poll_fn, ready};
+use core::convert::Infallible;
+use core::future::{Future, pending, poll_fn, ready};
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 
 use futures_core::{FusedStream, Stream};
 use futures_lite::future::{poll_once, zip};
 use futures_lite::{StreamExt, stream};
-use tollgate::fan_out::{FanOut, Inline, Launch, Limit, Order, Tabled, WakeTable};
-use tollgate::{FanOutExt, Semaphore};
+use futures_sink::Sink;
+use tollgate::context::{self, Interrupted};
+use tollgate::fan_out::{FanOut, Inline, Launch, Limit, Order, Tabled, TryPolicy, WakeTable};
+use tollgate::time::TimerQueue;
+use tollgate::{Elapsed, FanOutExt, Semaphore};
 
 use crate::Outcome;
 use crate::help::{Gauge, Log, ensure, pause, pauses};
@@ -193,7 +198,7 @@ pub(crate) async fn dropping_the_stream_drops_what_runs() -> Outcome {
     {
         let jobs = stream::iter(0..9).fan_out_inline_with::<4, _, _>(async |_: usize| {
             let _inside = gauge.enter();
-            core::future::pending::<()>().await;
+            pending::<()>().await;
         });
         let mut jobs = pin!(jobs);
         ensure!(poll_once(jobs.next()).await.is_none());
@@ -344,4 +349,216 @@ pub(crate) async fn consumers_keep_what_runs_running() -> Outcome {
     pin!(jobs.for_each(body)).await;
     ensure!(log.is(&[1, 2, 3]) && bodies.is(&[1, 2, 3]));
     Ok(())
+}
+
+pub(crate) async fn a_limit_of_nothing_stops_nothing_that_runs() -> Outcome {
+    let limit = Limit::new(2);
+    let gauge = Gauge::new();
+    let jobs = stream::iter(0..6).fan_out_inline_with::<4, _, _>(async |_: usize| {
+        let _inside = gauge.enter();
+        pause().await;
+    });
+    let mut jobs = pin!(jobs.limit_by(&limit));
+    ensure!(poll_once(jobs.next()).await.is_none() && gauge.now() == 2);
+    limit.set(0);
+    ensure!(jobs.next().await.is_some() && jobs.next().await.is_some());
+    ensure!(poll_once(jobs.next()).await.is_none() && gauge.now() == 0);
+    let (output, ()) = zip(jobs.next(), async {
+        pause().await;
+        limit.set(1);
+    })
+    .await;
+    ensure!(output.is_some() && jobs.count().await == 3);
+    ensure!(gauge.peak() == 2 && limit.free() == 1);
+    Ok(())
+}
+
+pub(crate) async fn a_loop_of_ones_own_keeps_what_runs_running() -> Outcome {
+    let gate = Semaphore::new(0);
+    let jobs = stream::iter(0..3).fan_out_inline_with::<3, _, _>(async |n: usize| {
+        pauses(n).await;
+        gate.add_permits(n);
+    });
+    let mut jobs = pin!(jobs);
+    ensure!(jobs.next().await.is_some());
+    // Only what is in flight can make this ready.
+    ensure!(jobs.as_mut().drive_while(gate.acquire_many(3)).await.is_ok());
+    ensure!(jobs.finished() == 2 && jobs.count().await == 2);
+    Ok(())
+}
+
+pub(crate) async fn the_first_error_does_what_was_asked_for() -> Outcome {
+    use TryPolicy::{CancelRest, Continue, Drain};
+    for (policy, outputs) in [(CancelRest, &[0, 11][..]), (Drain, &[0, 3, 2, 11]), (Continue, &[0, 11, 3, 2])] {
+        let log = Log::new();
+        let gauge = Gauge::new();
+        let jobs = stream::iter([0, 1, 3, 2]).fan_out_inline_with::<4, _, _>(async |n: usize| {
+            let _inside = gauge.enter();
+            pauses(n).await;
+            if n == 1 { Err(n) } else { Ok(n) }
+        });
+        let mut jobs = pin!(jobs.ordered().try_policy(policy));
+        while let Some(output) = jobs.next().await {
+            log.note(output.unwrap_or_else(|n| n + 10));
+        }
+        ensure!(log.is(outputs) && gauge.now() == 0 && jobs.is_terminated());
+    }
+    Ok(())
+}
+
+pub(crate) async fn each_item_has_its_time_from_its_own_start() -> Outcome {
+    let timers = TimerQueue::new();
+    let gauge = Gauge::new();
+    let jobs = stream::iter(0..3).fan_out_inline_with::<1, _, _>(async |n: usize| {
+        let _inside = gauge.enter();
+        if n < 2 {
+            pending::<()>().await;
+        }
+        n
+    });
+    let mut jobs = pin!(jobs.each_timeout(&timers, Duration::from_millis(10)));
+    let mut now = 0;
+    // The second has waited as long as the first has run. Part of a tick is over at a start, and counts for none.
+    for end in [10, 20] {
+        let output = loop {
+            match poll_once(jobs.next()).await {
+                Some(output) => break output,
+                None => now += 1,
+            }
+            timers.advance(now);
+        };
+        ensure!(output == Some(Err(Elapsed)) && (end..=end + 2).contains(&now));
+    }
+    ensure!(jobs.next().await == Some(Ok(2)));
+    ensure!(jobs.next().await.is_none() && gauge.peak() == 1 && gauge.now() == 0);
+    Ok(())
+}
+
+pub(crate) async fn the_end_of_its_context_drops_what_runs() -> Outcome {
+    let timers = TimerQueue::new();
+    let root = context::Context::new(&timers);
+    for because in [Interrupted::Cancelled("gone".into()), Interrupted::DeadlineExceeded] {
+        let gauge = Gauge::new();
+        let request = root.with_timeout(Duration::from_millis(10));
+        let jobs = stream::iter(0..9).fan_out_inline_with::<3, _, _>(async |n: usize| {
+            let _inside = gauge.enter();
+            if n > 0 {
+                pending::<()>().await;
+            }
+            n
+        });
+        let mut jobs = pin!(jobs.within(&request));
+        ensure!(jobs.next().await == Some(Ok(0)));
+        let (ended, inside) = zip(jobs.next(), async {
+            pause().await;
+            match because {
+                Interrupted::DeadlineExceeded => _ = timers.advance(100),
+                _ => request.cancel_with("gone"),
+            }
+            gauge.now()
+        })
+        .await;
+        ensure!(ended == Some(Err(because)) && inside == 3 && gauge.now() == 0);
+        ensure!(jobs.next().await.is_none() && jobs.is_terminated());
+    }
+    ensure!(root.check().is_ok() && timers.sleepers() == 0);
+    Ok(())
+}
+
+/// A source of what is written to it, with room for one.
+#[derive(Default)]
+pub(crate) struct Pipe {
+    kept: Option<usize>,
+    closed: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Stream for Pipe {
+    type Item = usize;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        if let Some(n) = self.kept.take() {
+            if let Some(writer) = self.writer.take() {
+                writer.wake();
+            }
+            return Poll::Ready(Some(n));
+        }
+        if self.closed {
+            return Poll::Ready(None);
+        }
+        self.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Sink<usize> for Pipe {
+    type Error = Infallible;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.poll_flush(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, n: usize) -> Result<(), Infallible> {
+        self.kept = Some(n);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        Ok(())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if self.kept.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        self.writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        let flushed = self.as_mut().poll_flush(cx);
+        if flushed.is_ready() {
+            self.closed = true;
+            if let Some(reader) = self.reader.take() {
+                reader.wake();
+            }
+        }
+        flushed
+    }
+}
+
+/// Writes the numbers below `end` to a fan-out of a [`Pipe`], as there is room, and reads them from it, in order.
+pub(crate) async fn through<J>(mut jobs: Pin<&mut J>, end: usize) -> Outcome
+where
+    J: Stream<Item = usize> + Sink<usize, Error = Infallible>,
+{
+    let (mut written, mut read) = (0, 0);
+    poll_fn(|cx| {
+        while written < end && jobs.as_mut().poll_ready(cx).is_ready() {
+            let Ok(()) = jobs.as_mut().start_send(written);
+            written += 1;
+        }
+        if written == end && jobs.as_mut().poll_close(cx).is_ready() {
+            written += 1;
+        }
+        loop {
+            match jobs.as_mut().poll_next(cx) {
+                Poll::Ready(Some(n)) if n == read => read += 1,
+                Poll::Ready(Some(_)) => return Poll::Ready(Err("something else was written")),
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await?;
+    ensure!(written == end + 1 && read == end);
+    Ok(())
+}
+
+pub(crate) async fn what_is_written_goes_to_the_source() -> Outcome {
+    let jobs = Pipe::default().fan_out_inline_with::<3, _, _>(async |n| {
+        pauses(n % 3).await;
+        n
+    });
+    through(pin!(jobs.ordered()), 7).await
 }

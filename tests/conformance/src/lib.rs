@@ -43,11 +43,16 @@
 //! | [`ALLOC_CASES`] | `case.run().await` in any task |
 //! | [`ALLOC_TIMED`] | `case.run(timer).await` in any task, with the executor's timer |
 //! | [`CREWS`] | for each future in `crew.members()` a task of its own that awaits it |
+//!
+//! With the feature `std` there are two more, of what goes on after a panic: [`STD_CASES`], as [`ALLOC_CASES`], and
+//! [`STD_CREWS`], as [`CREWS`]. They catch their panics themselves.
 #![no_std]
-#![cfg_attr(not(feature = "alloc"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(feature = "std"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod cancel;
 mod fan_out;
@@ -59,6 +64,8 @@ mod timed;
 mod track;
 #[cfg(feature = "alloc")]
 mod with_alloc;
+#[cfg(feature = "std")]
+mod with_std;
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -66,6 +73,8 @@ use core::task::{Context, Poll};
 pub use team::{Arena, TEAMS, Team};
 #[cfg(feature = "alloc")]
 pub use with_alloc::{ALLOC_CASES, ALLOC_TIMED, AllocCase, AllocTimedCase, CREWS, Crew, Run};
+#[cfg(feature = "std")]
+pub use with_std::{STD_CASES, STD_CREWS};
 
 /// A future that may go to another thread, although the compiler cannot see it: it takes lifetimes in an async block for
 /// any lifetimes, and then finds implementations "not general enough" (rust-lang/rust#100013).
@@ -178,6 +187,7 @@ cases! {
         permits_are_split_merged_and_forgotten,
         one_pinned_future_serves_many_rounds,
         one_thread_needs_no_lock,
+        a_limit_that_is_raised_serves_who_waits,
     }
     fan_out {
         outputs_come_as_they_complete,
@@ -198,6 +208,12 @@ cases! {
         a_semaphore_is_shared_with_others,
         a_limit_that_is_raised_wakes_the_stream,
         consumers_keep_what_runs_running,
+        a_limit_of_nothing_stops_nothing_that_runs,
+        a_loop_of_ones_own_keeps_what_runs_running,
+        the_first_error_does_what_was_asked_for,
+        each_item_has_its_time_from_its_own_start,
+        the_end_of_its_context_drops_what_runs,
+        what_is_written_goes_to_the_source,
     }
     time {
         a_ready_value_wins_over_a_deadline_long_past,
@@ -208,6 +224,9 @@ cases! {
         what_ran_out_of_time_can_be_given_more,
         a_signal_ends_a_wait,
         a_sleep_that_is_dropped_leaves_nothing,
+        a_deadline_is_moved_and_taken_away,
+        a_callback_is_for_what_is_not_over_in_time,
+        each_wait_for_an_item_has_its_own_time,
     }
     cancel {
         cancelling_wakes_whoever_waits,
@@ -218,12 +237,18 @@ cases! {
         a_callback_runs_unless_it_is_stopped,
         a_guard_cancels_however_one_leaves,
         a_context_ends_by_its_token_and_by_its_deadline,
+        a_callback_is_woken_from_above,
+        a_ready_value_wins_over_the_end_of_its_context,
+        what_a_context_has_interrupted_can_be_finished,
+        a_child_ends_with_the_deadline_of_its_parent,
     }
     track {
         what_is_alive_is_counted_until_it_is_gone,
         the_last_to_go_wakes_whoever_waits_for_none,
         a_closed_tracker_takes_nothing_new,
         what_is_left_is_told,
+        all_who_wait_for_none_are_woken,
+        what_ends_in_time_is_no_leak,
     }
 }
 
@@ -239,4 +264,6 @@ timed! {
     a_callback_runs_once_and_the_future_goes_on,
     permits_that_do_not_come_in_time_are_not_lost,
     a_context_runs_out,
+    what_is_late_in_a_fan_out_is_dropped_alone,
+    a_fan_out_runs_out_with_its_context,
 }

@@ -218,3 +218,20 @@ pub(crate) async fn one_thread_needs_no_lock() -> Outcome {
     ensure!(gate.available_permits() == 1);
     Ok(())
 }
+
+pub(crate) async fn a_limit_that_is_raised_serves_who_waits() -> Outcome {
+    let gate = Semaphore::new(1);
+    let held = gate.try_acquire().map_err(|_| "not free")?;
+    let ((one, two), ()) = zip(zip(gate.acquire(), gate.acquire_many(2)), async {
+        pause().await;
+        gate.set_limit(4);
+    })
+    .await;
+    ensure!(one.is_ok() && two.is_ok() && gate.available_permits() == 0);
+    gate.set_limit(1);
+    drop((one, two));
+    ensure!(gate.available_permits() == 0);
+    drop(held);
+    ensure!(gate.available_permits() == 1);
+    Ok(())
+}

@@ -6,8 +6,9 @@ use core::task::Poll;
 use core::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
-use tollgate::time::TimerQueue;
-use tollgate::{DeadlineExt, Elapsed};
+use futures_lite::{StreamExt, stream};
+use tollgate::time::{ManualClock, TimerQueue};
+use tollgate::{DeadlineExt, DeadlineStreamExt, Elapsed};
 
 use crate::Outcome;
 use crate::help::{Log, ensure, pause};
@@ -122,5 +123,71 @@ pub(crate) async fn a_sleep_that_is_dropped_leaves_nothing() -> Outcome {
     ensure!(timers.sleepers() == 1 && timers.next_deadline() == Some(7));
     timers.advance(7);
     ensure!(poll_once(kept).await.is_some());
+    Ok(())
+}
+
+pub(crate) async fn a_deadline_is_moved_and_taken_away() -> Outcome {
+    let timers = TimerQueue::new();
+    let mut wait = pin!(pending::<()>().deadline(&timers, 10));
+    ensure!(poll_once(wait.as_mut()).await.is_none());
+    wait.as_mut().reset(20);
+    ensure!(poll_once(wait.as_mut()).await.is_none());
+    timers.advance(15);
+    ensure!(poll_once(wait.as_mut()).await.is_none());
+    wait.as_mut().clear();
+    timers.advance(30);
+    ensure!(poll_once(wait.as_mut()).await.is_none() && timers.sleepers() == 0);
+    wait.as_mut().reset(40);
+    let (ended, ()) = zip(wait, async {
+        pause().await;
+        timers.advance(40);
+    })
+    .await;
+    ensure!(ended == Err(Elapsed) && timers.sleepers() == 0);
+    Ok(())
+}
+
+pub(crate) async fn a_callback_is_for_what_is_not_over_in_time() -> Outcome {
+    let timers = TimerQueue::new();
+    let log = Log::new();
+    let early = pending::<()>().until(timers.sleep_until(5)).on_elapsed(&timers, 9, || log.note(1));
+    let late = pending::<()>().until(timers.sleep_until(12)).on_elapsed(&timers, 9, || log.note(2));
+    let drive = async {
+        for now in [5, 9, 12] {
+            pause().await;
+            timers.advance(now);
+        }
+    };
+    let ((early, late), ()) = zip(zip(early, late), drive).await;
+    ensure!(early.is_err() && late.is_err() && log.is(&[2]));
+    ensure!(timers.sleepers() == 0);
+    Ok(())
+}
+
+pub(crate) async fn each_wait_for_an_item_has_its_own_time() -> Outcome {
+    let clock = ManualClock::new();
+    let items = stream::unfold(1, |n: u32| {
+        let wait = clock.sleep(MILLISECOND * 6 * n);
+        async move {
+            wait.await;
+            Some((n, n + 1))
+        }
+    });
+    let mut items = pin!(items.item_timeout(&clock, MILLISECOND * 15));
+    let mut outputs = [None; 3];
+    let take = async {
+        for output in &mut outputs {
+            *output = items.next().await;
+        }
+    };
+    let drive = async {
+        for _ in 0..12 {
+            pause().await;
+            clock.advance(MILLISECOND * 3);
+        }
+    };
+    zip(take, drive).await;
+    // 6 and 12, and what takes 18.
+    ensure!(outputs == [Some(Ok(1)), Some(Ok(2)), Some(Err(Elapsed))]);
     Ok(())
 }

@@ -131,3 +131,45 @@ pub(crate) async fn a_context_runs_out<T: AnyTimer>(timer: T) -> Outcome {
     ensure!(request.check() == Err(Interrupted::DeadlineExceeded) && root.check().is_ok());
     Ok(())
 }
+
+pub(crate) async fn what_is_late_in_a_fan_out_is_dropped_alone<T: AnyTimer>(timer: T) -> Outcome {
+    let gauge = Gauge::new();
+    let jobs = stream::iter(0..6).fan_out_inline_with::<3, _, _>(async |n: usize| {
+        let _inside = gauge.enter();
+        if n % 2 == 0 {
+            pending::<()>().await;
+        }
+        n
+    });
+    let mut jobs = pin!(jobs.each_timeout(timer, SHORT).ordered());
+    for n in 0..6 {
+        ensure!(jobs.next().await == Some(if n % 2 == 0 { Err(Elapsed) } else { Ok(n) }));
+    }
+    ensure!(jobs.next().await.is_none() && gauge.now() == 0);
+    Ok(())
+}
+
+pub(crate) async fn a_fan_out_runs_out_with_its_context<T: AnyTimer>(timer: T) -> Outcome {
+    let root = Context::<T>::new(timer);
+    let gauge = Gauge::new();
+    let work = async |_: usize| {
+        let _inside = gauge.enter();
+        pending::<()>().await;
+    };
+    let request = root.with_timeout(SHORT);
+    let mut jobs = pin!(stream::iter(0..9).fan_out_inline_with::<3, _, _>(work).within(&request));
+    ensure!(jobs.next().await == Some(Err(Interrupted::DeadlineExceeded)));
+    ensure!(jobs.next().await.is_none() && gauge.peak() <= 3 && gauge.now() == 0);
+    // One that is always ready does not outrun it.
+    let request = root.with_timeout(SHORT);
+    let mut jobs = pin!(stream::repeat(1).fan_out_inline_with::<2, _, _>(ready).within(&request));
+    let last = loop {
+        match jobs.next().await {
+            // For a clock that only moves between polls.
+            Some(Ok(n)) => pauses(n).await,
+            last => break last,
+        }
+    };
+    ensure!(last == Some(Err(Interrupted::DeadlineExceeded)) && jobs.next().await.is_none());
+    Ok(())
+}

@@ -2,9 +2,11 @@
 
 use core::future::pending;
 use core::pin::pin;
+use core::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
 use futures_lite::{StreamExt, stream};
+use tollgate::time::TimerQueue;
 use tollgate::{FanOutExt, Tracker};
 
 use crate::Outcome;
@@ -53,5 +55,39 @@ pub(crate) async fn what_is_left_is_told() -> Outcome {
     ensure!(tracker.verify_none().is_err());
     drop(guard);
     ensure!(tracker.verify_none().is_ok());
+    Ok(())
+}
+
+pub(crate) async fn all_who_wait_for_none_are_woken() -> Outcome {
+    let tracker = Tracker::new();
+    let guard = tracker.guard();
+    let (((), ()), ()) = zip(zip(tracker.wait_empty(), tracker.wait_empty()), async {
+        pause().await;
+        drop(guard);
+    })
+    .await;
+    tracker.wait_empty().await;
+    Ok(())
+}
+
+pub(crate) async fn what_ends_in_time_is_no_leak() -> Outcome {
+    let timers = TimerQueue::new();
+    let tracker = Tracker::new();
+    for (time, leaks) in [(9, 0), (100, 1)] {
+        let guard = tracker.guard();
+        let verify = tracker.verify_none_within(&timers, Duration::from_millis(10));
+        let (verdict, ()) = zip(verify, async {
+            pause().await;
+            timers.advance(time);
+            if leaks == 0 {
+                drop(guard);
+            } else {
+                pause().await;
+            }
+        })
+        .await;
+        ensure!(verdict.map_or_else(|left| left.count(), |()| 0) == leaks);
+    }
+    ensure!(tracker.live() == 0 && timers.sleepers() == 0);
     Ok(())
 }

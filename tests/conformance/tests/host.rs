@@ -86,6 +86,26 @@ fn every_crew_wins_on_threads() {
     }
 }
 
+#[cfg(feature = "std")]
+#[test]
+fn every_case_with_panics_holds_on_one_thread() {
+    for case in tollgate_conformance::STD_CASES {
+        assert_eq!(block_on(case.run()), Ok(()), "{}", case.name);
+    }
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn every_crew_with_panics_wins_on_threads() {
+    for crew in tollgate_conformance::STD_CREWS {
+        std::thread::scope(|scope| {
+            for member in crew.members() {
+                scope.spawn(|| assert_eq!(block_on(member), Ok(()), "{}", crew.name));
+            }
+        });
+    }
+}
+
 #[test]
 fn a_run_can_be_sent_to_another_thread() {
     fn is_send<T: Send>(_: T) {}

@@ -7,8 +7,8 @@ use tollgate::time::{
     AsyncIoTimer, EmbassyTimer, FnTimer, FuturesTimer, ManualClock, StdClock, ThreadTimer, TimerQueue, TokioTimer,
 };
 use tollgate_conformance::{
-    ALLOC_CASES, ALLOC_TIMED, AllocCase, AllocTimedCase, Arena, CASES, CREWS, Case, Crew, Run, TEAMS, TIMED, Team,
-    TimedCase,
+    ALLOC_CASES, ALLOC_TIMED, AllocCase, AllocTimedCase, Arena, CASES, CREWS, Case, Crew, Run, STD_CASES, STD_CREWS,
+    TEAMS, TIMED, Team, TimedCase,
 };
 
 use crate::executors::Executor;
@@ -91,12 +91,21 @@ fn timed() -> impl Iterator<Item = Timed> {
     TIMED.iter().copied().map(Timed::Plain).chain(ALLOC_TIMED.iter().copied().map(Timed::Alloc))
 }
 
+/// All that are one task and need an allocator.
+fn alloc() -> impl Iterator<Item = AllocCase> {
+    ALLOC_CASES.iter().chain(STD_CASES).copied()
+}
+
+/// All that are several tasks and need an allocator.
+fn crews() -> impl Iterator<Item = Crew> {
+    CREWS.iter().chain(STD_CREWS).copied()
+}
+
 pub fn entries() -> Vec<Entry> {
     let plain = CASES.iter().copied().map(Entry::Plain);
     let timed = TIMERS.iter().flat_map(|timer| timed().map(move |case| Entry::Timed(case, timer)));
     let teams = TEAMS.iter().copied().map(Entry::Team);
-    let alloc = ALLOC_CASES.iter().copied().map(Entry::Alloc);
-    let crews = CREWS.iter().copied().map(Entry::Crew);
+    let (alloc, crews) = (alloc().map(Entry::Alloc), crews().map(Entry::Crew));
     plain.chain(teams).chain(alloc).chain(crews).chain(timed).chain([Entry::Cases, Entry::Timers]).collect()
 }
 
@@ -176,8 +185,8 @@ impl Entry {
             Self::Crew(crew) => (crew.members(), Box::new(|| Ok(()))),
             Self::Cases => {
                 let cases = CASES.iter().map(|case| Box::pin(case.run()) as Run);
-                let alloc = ALLOC_CASES.iter().map(|case| case.run());
-                let crews = CREWS.iter().flat_map(|crew| crew.members());
+                let alloc = alloc().map(AllocCase::run);
+                let crews = crews().flat_map(Crew::members);
                 (cases.chain(alloc).chain(crews).collect(), Box::new(|| Ok(())))
             }
             Self::Timers => {

@@ -268,3 +268,31 @@ pub(super) async fn a_closed_semaphore_ends_the_stream() -> Outcome {
     });
     Ok(())
 }
+
+pub(super) async fn a_limit_of_nothing_stops_nothing_that_runs() -> Outcome {
+    let gate = Semaphore::new(0);
+    let gauge = Gauge::new();
+    let limit = Limit::new(3);
+    let work = async |_: usize| {
+        let _inside = gauge.enter();
+        consume(&gate).await;
+    };
+    on_each!(stream::iter(0..9), 6, work, |jobs| {
+        limit.set(3);
+        let mut jobs = pin!(jobs.limit_by(&limit));
+        ensure!(poll_once(jobs.next()).await.is_none() && gauge.now() == 3);
+        limit.set(0);
+        gate.add_permits(9);
+        for _ in 0..3 {
+            ensure!(jobs.next().await.is_some());
+        }
+        ensure!(poll_once(jobs.next()).await.is_none() && gauge.now() == 0);
+        let (count, ()) = zip(jobs.count(), async {
+            pauses(3).await;
+            limit.set(2);
+        })
+        .await;
+        ensure!(count == 6 && limit.free() == 2 && gate.available_permits() == 0);
+    });
+    Ok(())
+}

@@ -15,36 +15,8 @@ use tollgate::context::{Interrupted, OwnedContext};
 use tollgate::time::TimerQueue;
 use tollgate::{CancellationToken, FanOutExt, FutureSet, Limit, OwnedCancellationToken, Semaphore, Tracker, workers};
 
-use super::{Crew, Run};
+use super::Run;
 use crate::help::{ensure, pause, pauses};
-
-macro_rules! crews {
-    ($($noun:literal { $($name:ident,)* })*) => {
-        /// Cases for several tasks, with an allocator.
-        pub const CREWS: &[Crew] = &[$($(
-            Crew { name: concat!($noun, "::", stringify!($name)), members: $name },
-        )*)*];
-    };
-}
-
-crews! {
-    "workers, each a task" {
-        all_items_come_out_once,
-        results_come_in_the_order_of_the_input,
-        one_leaves_and_the_others_go_on,
-        without_results_workers_stop,
-        no_more_is_kept_than_the_window,
-    }
-    "team, with owned parts" {
-        permits_go_from_task_to_task,
-        several_tasks_add_to_one_set,
-        streams_in_two_tasks_stay_within_one_limit,
-        streams_and_others_share_permits,
-        a_tree_of_tokens_stops_all_tasks,
-        one_task_waits_for_the_end_of_the_others,
-        a_context_stops_all_tasks,
-    }
-}
 
 /// How many are inside, of several tasks.
 #[derive(Default)]
@@ -81,7 +53,7 @@ fn hands<F: Future<Output = ()> + Send + 'static>(workers: Vec<F>) -> Vec<Run> {
     workers.into_iter().map(hand).collect()
 }
 
-fn all_items_come_out_once() -> Vec<Run> {
+pub(super) fn all_items_come_out_once() -> Vec<Run> {
     let (workers, results) = workers(stream::iter(0..200_usize), 4, |n| async move {
         pauses(n % 4).await;
         n
@@ -96,7 +68,7 @@ fn all_items_come_out_once() -> Vec<Run> {
     crew
 }
 
-fn results_come_in_the_order_of_the_input() -> Vec<Run> {
+pub(super) fn results_come_in_the_order_of_the_input() -> Vec<Run> {
     let (workers, results) = workers(stream::iter(0..200_usize), 4, |n| async move {
         pauses(7 * n % 5).await;
         n
@@ -109,7 +81,7 @@ fn results_come_in_the_order_of_the_input() -> Vec<Run> {
     crew
 }
 
-fn one_leaves_and_the_others_go_on() -> Vec<Run> {
+pub(super) fn one_leaves_and_the_others_go_on() -> Vec<Run> {
     let (mut workers, results) = workers(stream::iter(0..100_usize), 4, |n| async move {
         pauses(2).await;
         n
@@ -138,7 +110,7 @@ fn one_leaves_and_the_others_go_on() -> Vec<Run> {
     crew
 }
 
-fn without_results_workers_stop() -> Vec<Run> {
+pub(super) fn without_results_workers_stop() -> Vec<Run> {
     let (workers, mut results) = workers(stream::iter(0..), 4, |n: usize| async move {
         if n > 10 {
             pending::<()>().await;
@@ -155,7 +127,7 @@ fn without_results_workers_stop() -> Vec<Run> {
     crew
 }
 
-fn no_more_is_kept_than_the_window() -> Vec<Run> {
+pub(super) fn no_more_is_kept_than_the_window() -> Vec<Run> {
     let taken = Arc::new(AtomicUsize::new(0));
     let source = stream::iter(0..100_usize).map({
         let taken = taken.clone();
@@ -178,7 +150,7 @@ fn no_more_is_kept_than_the_window() -> Vec<Run> {
     crew
 }
 
-fn permits_go_from_task_to_task() -> Vec<Run> {
+pub(super) fn permits_go_from_task_to_task() -> Vec<Run> {
     let (gate, crowd) = (Arc::new(Semaphore::new(3)), Arc::new(Crowd::default()));
     (0..4)
         .map(|n| {
@@ -201,7 +173,7 @@ fn permits_go_from_task_to_task() -> Vec<Run> {
         .collect()
 }
 
-fn several_tasks_add_to_one_set() -> Vec<Run> {
+pub(super) fn several_tasks_add_to_one_set() -> Vec<Run> {
     let set = Arc::new(FutureSet::<Run>::with_capacity(4));
     let crowd = Arc::new(Crowd::default());
     // Keeps the set from being at its end.
@@ -234,7 +206,7 @@ fn several_tasks_add_to_one_set() -> Vec<Run> {
     crew
 }
 
-fn streams_in_two_tasks_stay_within_one_limit() -> Vec<Run> {
+pub(super) fn streams_in_two_tasks_stay_within_one_limit() -> Vec<Run> {
     let (limit, crowd) = (Arc::new(Limit::new(0)), Arc::new(Crowd::default()));
     let mut crew: Vec<Run> = (0..2)
         .map(|_| {
@@ -263,7 +235,7 @@ fn streams_in_two_tasks_stay_within_one_limit() -> Vec<Run> {
     crew
 }
 
-fn streams_and_others_share_permits() -> Vec<Run> {
+pub(super) fn streams_and_others_share_permits() -> Vec<Run> {
     let (gate, crowd) = (Arc::new(Semaphore::new(2)), Arc::new(Crowd::default()));
     let mut crew: Vec<Run> = Vec::new();
     for _ in 0..2 {
@@ -294,7 +266,7 @@ fn streams_and_others_share_permits() -> Vec<Run> {
     crew
 }
 
-fn a_tree_of_tokens_stops_all_tasks() -> Vec<Run> {
+pub(super) fn a_tree_of_tokens_stops_all_tasks() -> Vec<Run> {
     let root = OwnedCancellationToken::new();
     let ready = Arc::new(Semaphore::new(0));
     let mut crew: Vec<Run> = Vec::new();
@@ -318,7 +290,7 @@ fn a_tree_of_tokens_stops_all_tasks() -> Vec<Run> {
     crew
 }
 
-fn one_task_waits_for_the_end_of_the_others() -> Vec<Run> {
+pub(super) fn one_task_waits_for_the_end_of_the_others() -> Vec<Run> {
     let tracker = Arc::new(Tracker::new());
     let mut crew: Vec<Run> = Vec::new();
     for n in 0..4 {
@@ -334,7 +306,7 @@ fn one_task_waits_for_the_end_of_the_others() -> Vec<Run> {
     crew
 }
 
-fn a_context_stops_all_tasks() -> Vec<Run> {
+pub(super) fn a_context_stops_all_tasks() -> Vec<Run> {
     static TIMERS: TimerQueue = TimerQueue::new();
     static ALL: CancellationToken<'static> = CancellationToken::new();
     let root = OwnedContext::under(&ALL.child_token_owned(), &TIMERS).with_value("trace");
@@ -355,6 +327,99 @@ fn a_context_stops_all_tasks() -> Vec<Run> {
     crew.push(Box::pin(async move {
         ready.acquire_many(9).await.map_err(|_| "closed")?.forget();
         root.cancel_with("over");
+        Ok(())
+    }));
+    crew
+}
+
+pub(super) fn a_context_stops_them_all() -> Vec<Run> {
+    static TIMERS: TimerQueue = TimerQueue::new();
+    let request = OwnedContext::new(&TIMERS);
+    let ready = Arc::new(Semaphore::new(0));
+    let (workers, results) = workers(stream::iter(0..), 4, {
+        let ready = ready.clone();
+        move |_: usize| {
+            let ready = ready.clone();
+            async move {
+                ready.add_permits(1);
+                pending::<()>().await;
+            }
+        }
+    });
+    let mut crew = hands(workers);
+    let context = request.child();
+    crew.push(Box::pin(async move {
+        let outcomes: Vec<_> = results.within(&context).collect().await;
+        ensure!(outcomes == [Err(Interrupted::Cancelled("over".into()))]);
+        Ok(())
+    }));
+    crew.push(Box::pin(async move {
+        ready.acquire_many(4).await.map_err(|_| "closed")?.forget();
+        request.cancel_with("over");
+        Ok(())
+    }));
+    crew
+}
+
+pub(super) fn a_context_ends_the_streams_of_all_tasks() -> Vec<Run> {
+    static TIMERS: TimerQueue = TimerQueue::new();
+    let root = OwnedContext::new(&TIMERS);
+    let (ready, crowd) = (Arc::new(Semaphore::new(0)), Arc::new(Crowd::default()));
+    let mut crew: Vec<Run> = Vec::new();
+    for _ in 0..3 {
+        let (request, ready, crowd) = (root.child(), ready.clone(), crowd.clone());
+        crew.push(Box::pin(async move {
+            let jobs = stream::iter(0..9).fan_out_with(3, |_: usize| async {
+                let _inside = crowd.enter();
+                ready.add_permits(1);
+                pending::<()>().await;
+            });
+            let outcomes: Vec<_> = jobs.within(&request).collect().await;
+            ensure!(outcomes == [Err(Interrupted::Cancelled("over".into()))]);
+            // What the others run is gone when they say so.
+            ready.add_permits(1);
+            Ok(())
+        }));
+    }
+    crew.push(Box::pin(async move {
+        ready.acquire_many(9).await.map_err(|_| "closed")?.forget();
+        ensure!(crowd.now.load(Relaxed) == 9);
+        root.cancel_with("over");
+        ready.acquire_many(3).await.map_err(|_| "closed")?.forget();
+        ensure!(crowd.now.load(Relaxed) == 0);
+        Ok(())
+    }));
+    crew
+}
+
+pub(super) fn callbacks_run_in_the_tasks_that_await_them() -> Vec<Run> {
+    let root = OwnedCancellationToken::new();
+    let count = Arc::new(AtomicUsize::new(0));
+    let mut crew: Vec<Run> = Vec::new();
+    for n in 0..3 {
+        let (token, count) = (root.child_token(), count.clone());
+        crew.push(Box::pin(async move {
+            let mut callback = pin!(token.clone().on_cancel_owned(|| count.fetch_add(1, Relaxed)));
+            ensure!(poll_once(callback.as_mut()).await.is_none());
+            if n == 0 {
+                // Children leave nothing behind.
+                ensure!(callback.as_mut().stop().is_some());
+            } else {
+                callback.await;
+            }
+            count.fetch_add(10, Relaxed);
+            Ok(())
+        }));
+    }
+    crew.push(Box::pin(async move {
+        while root.waiters() < 2 || count.load(Relaxed) < 10 {
+            pause().await;
+        }
+        root.cancel();
+        while count.load(Relaxed) < 32 {
+            pause().await;
+        }
+        ensure!(count.load(Relaxed) == 32);
         Ok(())
     }));
     crew

@@ -2,8 +2,8 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::future::{Future, pending};
-use core::pin::Pin;
+use core::future::{Future, pending, ready};
+use core::pin::{Pin, pin};
 
 use futures_lite::future::{poll_once, zip};
 use tollgate::FutureSet;
@@ -110,5 +110,47 @@ pub(super) async fn a_future_adds_another_one() -> Outcome {
         log.note(n);
     }
     ensure!(log.is(&[3, 2, 1, 0]));
+    Ok(())
+}
+
+pub(super) async fn who_waits_for_room_gets_it_in_turn() -> Outcome {
+    let job = async |n: usize| {
+        pauses(n).await;
+        n
+    };
+    let set = FutureSet::with_capacity(1);
+    let log = Log::new();
+    ensure!(set.try_push(job(0)).is_ok());
+    let add = async |n: usize| {
+        set.push(job(n)).await;
+        log.note(n);
+    };
+    // It has no end while somebody waits to add to it.
+    let take = async {
+        let mut sum = 0;
+        while let Some(n) = set.next().await {
+            sum = sum * 10 + n;
+        }
+        sum
+    };
+    let (((), ()), ((), sum)) = zip(zip(add(1), add(2)), zip(add(3), take)).await;
+    ensure!(log.is(&[1, 2, 3]) && sum == 123 && set.is_empty());
+    Ok(())
+}
+
+pub(super) async fn who_gives_up_leaves_its_turn_to_the_next() -> Outcome {
+    let set = FutureSet::with_capacity(1);
+    ensure!(set.try_push(ready(1)).is_ok());
+    let mut next = pin!(set.push(ready(3)));
+    {
+        let mut first = pin!(set.push(ready(2)));
+        ensure!(poll_once(first.as_mut()).await.is_none());
+        ensure!(poll_once(next.as_mut()).await.is_none());
+        ensure!(set.next().await == Some(1));
+        // The room is for the first one, which leaves without having looked.
+        ensure!(set.try_push(ready(4)).is_err());
+    }
+    let (output, ()) = zip(set.next(), next).await;
+    ensure!(output == Some(3) && set.next().await.is_none());
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::fan_out::with_one_of;
 use crate::help::{Gauge, ensure, pause, pauses};
 
 /// Tables of these cases; what runs at once takes one each.
-pub(super) static TABLES: [WakeTable<1>; 4] = [const { WakeTable::new() }; 4];
+pub(crate) static TABLES: [WakeTable<1>; 4] = [const { WakeTable::new() }; 4];
 
 /// Does the same with a stream on the heap, with one inline, and with one inline that has a wake table.
 macro_rules! on_each {
@@ -30,12 +30,12 @@ macro_rules! on_each {
         }
         {
             let jobs = tollgate::FanOutExt::fan_out_inline_with::<$n, _, _>($source, $f);
-            let $jobs = $crate::fan_out::with_one_of(&super::order::TABLES, jobs).await;
+            let $jobs = $crate::fan_out::with_one_of(&$crate::with_alloc::order::TABLES, jobs).await;
             $body
         }
     }};
 }
-pub(super) use on_each;
+pub(crate) use on_each;
 
 pub(super) async fn outputs_come_in_the_order_of_their_wakes() -> Outcome {
     let gates = [const { Semaphore::new(0) }; 5];

@@ -8,7 +8,7 @@ use tollgate::cancel::Cause;
 use tollgate::{OwnedCancellationToken, Semaphore, TryAcquireError};
 
 use crate::Outcome;
-use crate::help::{ensure, pause};
+use crate::help::{Log, ensure, pause};
 
 pub(super) async fn permits_outlive_what_acquired_them() -> Outcome {
     let gate = Arc::new(Semaphore::new(1));
@@ -96,5 +96,49 @@ pub(super) async fn a_callback_runs_or_is_stopped() -> Outcome {
     })
     .await;
     ensure!(kept == 2);
+    Ok(())
+}
+
+pub(super) async fn a_child_is_cancelled_alone() -> Outcome {
+    let root = OwnedCancellationToken::new();
+    let (one, two) = (root.child_token(), root.child_token());
+    let leaf = one.child_token();
+    let mut others = pin!(zip(two.cancelled(), root.cancelled()));
+    ensure!(poll_once(others.as_mut()).await.is_none());
+    let ((), ()) = zip(leaf.cancelled(), async {
+        pause().await;
+        one.cancel_with("this one");
+    })
+    .await;
+    ensure!(leaf.cause() == Some(Cause::new("this one")));
+    ensure!(poll_once(others.as_mut()).await.is_none() && !two.is_cancelled() && !root.is_cancelled());
+    root.cancel();
+    others.await;
+    ensure!(one.cause() == Some(Cause::new("this one")));
+    Ok(())
+}
+
+pub(super) async fn some_owned_waits_come_before_others() -> Outcome {
+    let gate = Arc::new(Semaphore::new(1));
+    let log = Log::new();
+    let mut large = pin!(gate.clone().acquire_many_owned(2));
+    large.as_mut().enroll();
+    ensure!(gate.clone().try_acquire_owned().is_err());
+    ensure!(gate.clone().acquire_owned().barging().await.is_ok());
+    let turn = async |priority: u8| {
+        let permit = gate.clone().acquire_many_owned(3).priority(priority).await;
+        log.note(priority.into());
+        pause().await;
+        drop(permit);
+    };
+    let (((), ()), ()) = zip(zip(turn(0), turn(7)), async {
+        pause().await;
+        gate.add_permits(2);
+        let permit = large.await;
+        log.note(2);
+        drop(permit);
+    })
+    .await;
+    ensure!(log.is(&[7, 2, 0]) && gate.available_permits() == 3);
     Ok(())
 }

@@ -107,3 +107,30 @@ pub(super) async fn a_token_is_cancelled_when_it_takes_too_long<T: AnyTimer>(tim
     ensure!(token.cause() == Some("slow".into()));
     Ok(())
 }
+
+pub(super) async fn late_items_of_many_are_dropped_alone<T: AnyTimer>(timer: T) -> Outcome {
+    let gauge = Gauge::new();
+    let jobs = stream::iter(0..40).fan_out_with(16, async |n: usize| {
+        let _inside = gauge.enter();
+        if n % 4 == 3 {
+            pending::<()>().await;
+        }
+        n
+    });
+    let outputs: Vec<_> = jobs.each_timeout(timer, SHORT).ordered().collect().await;
+    ensure!(outputs.into_iter().eq((0..40).map(|n| if n % 4 == 3 { Err(Elapsed) } else { Ok(n) })));
+    ensure!(gauge.peak() <= 16 && gauge.now() == 0);
+    Ok(())
+}
+
+pub(super) async fn a_fan_out_ends_with_its_context<T: AnyTimer>(timer: T) -> Outcome {
+    let request = OwnedContext::<T>::new(timer).with_timeout(SHORT);
+    let gauge = Gauge::new();
+    let jobs = stream::iter(0..9).fan_out_with(4, async |_: usize| {
+        let _inside = gauge.enter();
+        pending::<()>().await;
+    });
+    let outputs: Vec<_> = jobs.within(&request).collect().await;
+    ensure!(outputs == [Err(Interrupted::DeadlineExceeded)] && gauge.peak() <= 4 && gauge.now() == 0);
+    Ok(())
+}

@@ -15,7 +15,7 @@ use crate::Outcome;
 use crate::help::{Gauge, ensure, pause, pauses};
 
 /// Runs all of them to their ends.
-pub(super) async fn all<F: Future<Output = ()>>(workers: Vec<F>) {
+pub(crate) async fn all<F: Future<Output = ()>>(workers: Vec<F>) {
     let set = FutureSet::with_capacity(workers.len().max(1));
     for worker in workers {
         let _ = set.try_push(worker);
@@ -112,5 +112,51 @@ pub(super) async fn a_context_stops_the_results() -> Outcome {
     };
     let (((), outcomes), ()) = zip(zip(all(hands), results.within(&request).collect::<Vec<_>>()), drive).await;
     ensure!(outcomes == [Ok(0), Err(Interrupted::DeadlineExceeded)]);
+    Ok(())
+}
+
+pub(super) async fn a_cancelled_context_drops_what_they_run() -> Outcome {
+    let timers = TimerQueue::new();
+    let root = Context::new(&timers);
+    let request = root.child();
+    let gauge = Gauge::new();
+    let (hands, results) = workers(stream::iter(0..9), 3, async |n: usize| {
+        let _inside = gauge.enter();
+        if n > 0 {
+            pending::<()>().await;
+        }
+        n
+    });
+    let cancel = async {
+        pauses(5).await;
+        request.cancel_with("gone");
+        gauge.now()
+    };
+    // The workers come to their ends, although what they ran has none.
+    let (((), outcomes), inside) = zip(zip(all(hands), results.within(&request).collect::<Vec<_>>()), cancel).await;
+    ensure!(outcomes == [Ok(0), Err(Interrupted::Cancelled("gone".into()))]);
+    ensure!(inside == 3 && gauge.now() == 0 && root.check().is_ok());
+    Ok(())
+}
+
+pub(super) async fn a_context_around_one_worker_is_for_that_one() -> Outcome {
+    let timers = TimerQueue::new();
+    let root = Context::new(&timers);
+    let request = root.child();
+    let (mut hands, results) = workers(stream::iter(0..20), 3, async |n: usize| {
+        pauses(2).await;
+        n
+    });
+    let Some(hand) = hands.pop() else { return Err("there are three") };
+    let one = async {
+        let (ended, ()) = zip(request.run(hand), async {
+            pauses(3).await;
+            request.cancel();
+        })
+        .await;
+        ended.is_err()
+    };
+    let ((interrupted, ()), outputs) = zip(zip(one, all(hands)), results.ordered().collect::<Vec<_>>()).await;
+    ensure!(interrupted && outputs.is_sorted() && (19..=20).contains(&outputs.len()));
     Ok(())
 }
