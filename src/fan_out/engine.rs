@@ -372,7 +372,7 @@ where
     fn take<St, M>(
         mut self: Pin<&mut Self>,
         source: Pin<&mut St>,
-        launch: Pin<&mut M>,
+        mut launch: Pin<&mut M>,
         cx: &mut Context<'_>,
         asked: &mut Asked,
     ) -> Option<I>
@@ -380,6 +380,10 @@ where
         St: Stream<Item = I>,
         M: Launch<I, Future = F, Weight = W, Key = O::Key, Alarm: Alarm<Schedule = D>>,
     {
+        if M::STOPS && launch.as_mut().poll_stop(cx).is_ready() {
+            self.close();
+            return None;
+        }
         let paused = M::ADMITS && self.order.waiting() == NIL && launch.is_paused();
         if paused && !self.as_mut().admits(launch, cx, asked) {
             (asked.source, asked.paused) = (true, true);
