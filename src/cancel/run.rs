@@ -80,7 +80,7 @@ impl<F: Future, C: CancelSignal> Future for RunUntilCancelled<F, C> {
     type Output = Option<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         match *this.stage {
             Stage::New if this.cancelled.is_cancelled() => {
                 *this.stage = Stage::Over;
@@ -92,10 +92,11 @@ impl<F: Future, C: CancelSignal> Future for RunUntilCancelled<F, C> {
         }
         let polled = match this.inner.poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => this.cancelled.poll(cx).map(|()| None),
+            Poll::Pending => this.cancelled.as_mut().poll(cx).map(|()| None),
         };
         if polled.is_ready() {
             *this.stage = Stage::Over;
+            this.cancelled.end();
         }
         polled
     }
