@@ -447,6 +447,24 @@ fn a_stream_that_is_paused_can_be_stopped() {
 }
 
 #[test]
+fn the_end_of_a_pause_is_seen_although_a_permit_is_missing_too() {
+    let (limit, semaphore) = (Limit::new(0), Semaphore::new(0));
+    for order_of_settings in 0..2 {
+        limit.set(0);
+        let nothing = stream::empty::<usize>().fan_out_with(3, ready);
+        let mut outputs: Pin<Box<dyn Stream<Item = usize>>> = match order_of_settings {
+            0 => Box::pin(nothing.shared(&semaphore).limit_by(&limit)),
+            _ => Box::pin(nothing.limit_by(&limit).shared(&semaphore)),
+        };
+        let (wakes, waker) = Wakes::new();
+        assert!(poll(&mut outputs, &waker).is_pending());
+        limit.set(1);
+        assert_eq!(wakes.take(), 1);
+        assert_eq!(poll(&mut outputs, &waker), Poll::Ready(None));
+    }
+}
+
+#[test]
 fn a_stream_that_is_paused_finishes_what_runs() {
     let limit = Limit::new(2);
     let gates = gates(4);

@@ -81,6 +81,8 @@ impl<F: Future, C: CancelSignal> Future for RunUntilCancelled<F, C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        // Nothing waits yet.
+        let is_first = *this.stage == Stage::New;
         match *this.stage {
             Stage::New if this.cancelled.is_cancelled() => {
                 *this.stage = Stage::Over;
@@ -96,7 +98,9 @@ impl<F: Future, C: CancelSignal> Future for RunUntilCancelled<F, C> {
         };
         if polled.is_ready() {
             *this.stage = Stage::Over;
-            this.cancelled.end();
+            if !is_first {
+                this.cancelled.end();
+            }
         }
         polled
     }

@@ -385,7 +385,8 @@ where
             return None;
         }
         let paused = M::ADMITS && self.order.waiting() == NIL && launch.is_paused();
-        if paused && !self.as_mut().admits(launch, cx, asked) {
+        // It may have ended before anybody waited for that.
+        if paused && !self.as_mut().admits(launch.as_mut(), cx, asked) && launch.is_paused() {
             (asked.source, asked.paused) = (true, true);
             return None;
         }

@@ -186,6 +186,15 @@ where
     /// Of several permits that an item needs, nothing is held while another one is waited for. Two streams that ask in
     /// opposite order could wait for each other for ever.
     fn poll_admit(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Never>> {
+        // A pause is waited for before what else is missing. Its end is to be seen although that still is: the source may
+        // have ended meanwhile.
+        if self.lender.is_paused() && !self.inner.is_paused() {
+            let own = self.as_mut().poll_own(cx);
+            if !matches!(own, Poll::Ready(Ok(()))) {
+                self.project().inner.rest();
+                return own;
+            }
+        }
         match self.as_mut().project().inner.poll_admit(cx) {
             Poll::Ready(Ok(())) => {}
             other => {
