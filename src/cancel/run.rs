@@ -80,9 +80,7 @@ impl<F: Future, C: CancelSignal> Future for RunUntilCancelled<F, C> {
     type Output = Option<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        // Nothing waits yet.
-        let is_first = *this.stage == Stage::New;
+        let this = self.project();
         match *this.stage {
             Stage::New if this.cancelled.is_cancelled() => {
                 *this.stage = Stage::Over;
@@ -94,13 +92,10 @@ impl<F: Future, C: CancelSignal> Future for RunUntilCancelled<F, C> {
         }
         let polled = match this.inner.poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => this.cancelled.as_mut().poll(cx).map(|()| None),
+            Poll::Pending => this.cancelled.poll(cx).map(|()| None),
         };
         if polled.is_ready() {
             *this.stage = Stage::Over;
-            if !is_first {
-                this.cancelled.end();
-            }
         }
         polled
     }
