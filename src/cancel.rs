@@ -134,6 +134,10 @@ struct Borrowed<'a, L: RawLock>(&'a CancellationToken<'a, L>);
 pub trait CancelSignal: Future<Output = ()> + sealed::Sealed {
     /// Whether the token is cancelled, which needs no waiting and no lock.
     fn is_cancelled(&self) -> bool;
+
+    /// Stops waiting, for one who need not be woken any more. It is ready from then on.
+    #[doc(hidden)]
+    fn end(self: Pin<&mut Self>);
 }
 
 mod sealed {
@@ -395,13 +399,6 @@ impl<L: RawLock> fmt::Debug for CancellationToken<'_, L> {
 
 // === impl Cancelled ===
 
-impl<L: RawLock> Cancelled<'_, L> {
-    /// Stops waiting, for one who is about to cancel and needs not be woken for it. It is ready from then on.
-    pub(crate) fn end(self: Pin<&mut Self>) {
-        self.project().wait.end();
-    }
-}
-
 impl<L: RawLock> Future for Cancelled<'_, L> {
     type Output = ();
 
@@ -421,6 +418,10 @@ impl<L: RawLock> CancelSignal for Cancelled<'_, L> {
     #[inline]
     fn is_cancelled(&self) -> bool {
         self.wait.handle().is_cancelled()
+    }
+
+    fn end(self: Pin<&mut Self>) {
+        self.project().wait.end();
     }
 }
 

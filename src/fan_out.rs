@@ -206,7 +206,7 @@ pub use limit::{Limit, LimitHandle};
 pub use permitted::{Holding, Permitted};
 pub use progress::Progress;
 use slots::{Entry, Weight};
-pub use stop::Until;
+pub use stop::StopWhen;
 pub use storage::{Heap, Inline, Storage};
 pub use table::{Tabled, WakeTable};
 pub use try_policy::{TryFanOut, TryPolicy};
@@ -552,27 +552,6 @@ where
         self.rebuild(|source, settings| (source, Settings { window, ahead, ..settings }))
     }
 
-    /// Stops when `stop` completes, as [`stop`](Self::stop) does: takes no more, and finishes what was taken.
-    ///
-    /// The future is polled whenever an item could be taken, and before that.
-    ///
-    /// # Panics
-    ///
-    /// If the stream was polled.
-    ///
-    /// ```
-    /// use core::future::ready;
-    /// use futures_lite::{StreamExt, future::block_on, stream};
-    /// use tollgate::FanOutExt;
-    ///
-    /// let endless = stream::repeat(1).fan_out_with(2, |n| async move { n });
-    /// assert_eq!(block_on(endless.stop_when(ready(())).count()), 0);
-    /// ```
-    #[track_caller]
-    pub fn stop_when<Fut: Future>(self, stop: Fut) -> FanOut<Until<St, Fut>, M, O, S> {
-        self.rebuild(|source, settings| (Until::new(source, stop), settings))
-    }
-
     /// Goes on as long as the context does: outputs as `Ok`; then, if the context was interrupted, one `Err`, and the end.
     ///
     /// With the `Err` everything is dropped, what is in flight included. To finish that first, use
@@ -833,7 +812,9 @@ where
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.engine.size_hint(self.source.size_hint())
+        let (lower, upper) = self.source.size_hint();
+        // What may be stopped promises no more than what is inside.
+        self.engine.size_hint((if M::STOPS { 0 } else { lower }, upper))
     }
 }
 

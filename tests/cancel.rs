@@ -367,6 +367,20 @@ fn dropping_a_run_drops_the_future_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_stopped_callback_waits_no_more_while_it_is_kept() {
+    let token = CancellationToken::new();
+    let mut callback = pin!(token.on_cancel(|| ()));
+    let (wakes, waker) = Wakes::new();
+    assert!(poll_with(callback.as_mut(), &waker).is_pending());
+    assert_eq!(token.waiters(), 1);
+    assert!(callback.as_mut().stop().is_some());
+    assert_eq!(token.waiters(), 0);
+    token.cancel();
+    assert_eq!(wakes.count(), 0);
+    assert!(poll_with(callback, &waker).is_pending());
+}
+
+#[test]
 fn owned_forms_go_into_tasks() {
     let token = OwnedCancellationToken::new();
     let threads = [

@@ -277,6 +277,19 @@ fn dropping_a_run_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_finished_run_waits_no_more_while_it_is_kept() {
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    let request = root.with_timeout(SECOND);
+    let mut run = pin!(request.run(yield_now()));
+    assert!(poll(run.as_mut()).is_pending());
+    assert_eq!((clock.sleepers(), root.token().waiters()), (1, 1));
+    assert_eq!(poll(run.as_mut()), Poll::Ready(Ok(())));
+    assert_eq!((clock.sleepers(), root.token().waiters()), (0, 0));
+    assert!(run.is_terminated());
+}
+
+#[test]
 fn the_future_of_an_interrupted_run_can_be_finished() {
     let clock = ManualClock::new();
     let root = Context::new(&clock);

@@ -57,6 +57,22 @@ fn results_within_a_context_end_with_it_and_stop_the_workers() {
 }
 
 #[test]
+fn a_stream_that_has_ended_waits_for_its_context_no_more() {
+    let clock = ManualClock::new();
+    let root = Context::new(&clock);
+    let request = root.with_timeout(SECOND);
+    let (workers, results) = workers(stream::iter([1]), 1, |n: u32| std::future::ready(n));
+    let mut outputs = Box::pin(results.within(&request));
+    let waker = Waker::noop();
+    assert!(next(&mut outputs, waker).is_pending());
+    assert_eq!((clock.sleepers(), root.token().waiters()), (1, 1));
+    workers.into_iter().for_each(futures_lite::future::block_on);
+    assert_eq!(next(&mut outputs, waker), Poll::Ready(Some(Ok(1))));
+    assert_eq!(next(&mut outputs, waker), Poll::Ready(None));
+    assert_eq!((clock.sleepers(), root.token().waiters()), (0, 0));
+}
+
+#[test]
 fn a_stream_that_is_always_ready_cannot_outrun_its_context() {
     let clock = ManualClock::new();
     let root = Context::new(&clock);

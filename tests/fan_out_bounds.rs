@@ -429,6 +429,42 @@ fn a_limit_of_zero_is_a_pause_in_which_nothing_is_taken() {
 }
 
 #[test]
+fn a_stream_that_is_paused_can_be_stopped() {
+    let limit = Limit::new(0);
+    for order_of_settings in 0..2 {
+        let stop = Gate::default();
+        let endless = stream::repeat(1).fan_out_with(3, ready);
+        let mut outputs: Pin<Box<dyn Stream<Item = usize>>> = match order_of_settings {
+            0 => Box::pin(endless.limit_by(&limit).stop_when(stop.clone().pass())),
+            _ => Box::pin(endless.stop_when(stop.clone().pass()).limit_by(&limit)),
+        };
+        let (wakes, waker) = Wakes::new();
+        assert!(poll(&mut outputs, &waker).is_pending());
+        stop.open();
+        assert_eq!(wakes.take(), 1);
+        assert_eq!(poll(&mut outputs, &waker), Poll::Ready(None));
+    }
+}
+
+#[test]
+fn the_end_of_a_pause_is_seen_although_a_permit_is_missing_too() {
+    let (limit, semaphore) = (Limit::new(0), Semaphore::new(0));
+    for order_of_settings in 0..2 {
+        limit.set(0);
+        let nothing = stream::empty::<usize>().fan_out_with(3, ready);
+        let mut outputs: Pin<Box<dyn Stream<Item = usize>>> = match order_of_settings {
+            0 => Box::pin(nothing.shared(&semaphore).limit_by(&limit)),
+            _ => Box::pin(nothing.limit_by(&limit).shared(&semaphore)),
+        };
+        let (wakes, waker) = Wakes::new();
+        assert!(poll(&mut outputs, &waker).is_pending());
+        limit.set(1);
+        assert_eq!(wakes.take(), 1);
+        assert_eq!(poll(&mut outputs, &waker), Poll::Ready(None));
+    }
+}
+
+#[test]
 fn a_stream_that_is_paused_finishes_what_runs() {
     let limit = Limit::new(2);
     let gates = gates(4);
@@ -696,6 +732,22 @@ fn a_closed_semaphore_stops_the_stream_and_drops_what_waits() {
 }
 
 #[test]
+fn behind_a_closed_semaphore_nothing_is_taken_only_to_be_dropped() {
+    let semaphore = Arc::new(Semaphore::new(1));
+    let late = stream::iter(0..6).fan_out_with(2, ready).window(4);
+    let mut late = late.shared(&semaphore);
+    assert_eq!(peek(&mut late), Poll::Ready(Some(0)));
+    let rest = late.get_ref().size_hint();
+    semaphore.close();
+    assert_eq!(peek(&mut late), Poll::Ready(None));
+    assert_eq!(late.into_inner().size_hint(), rest);
+
+    let mut waits =
+        stream::pending::<usize>().fan_out_with(2, ready).limit_by(Arc::new(Limit::new(1))).shared(semaphore.clone());
+    assert_eq!(peek(&mut waits), Poll::Ready(None), "whether its source has something or not");
+}
+
+#[test]
 fn a_limit_and_a_semaphore_hold_together_and_nothing_is_held_while_waiting_for_the_other() {
     let limit = Limit::new(1);
     let semaphore = Semaphore::new(1);
@@ -709,6 +761,18 @@ fn a_limit_and_a_semaphore_hold_together_and_nothing_is_held_while_waiting_for_t
     assert_eq!(semaphore.available_permits(), 1);
     limit.set(1);
     assert_eq!(block_on(outputs.collect::<Vec<_>>()), [0, 1]);
+}
+
+#[test]
+fn no_room_under_a_limit_is_kept_for_items_that_a_closed_semaphore_keeps_out() {
+    let limit = Limit::new(2);
+    let semaphore = Semaphore::new(1);
+    let gates = gates(2);
+    let mut outputs = stream::iter(0..2).fan_out_with(2, through_gate(&gates)).limit_by(&limit).shared(&semaphore);
+    assert!(peek(&mut outputs).is_pending());
+    semaphore.close();
+    assert!(peek(&mut outputs).is_pending());
+    assert_eq!((outputs.in_flight(), outputs.waiting(), limit.free()), (1, 0, 1));
 }
 
 #[test]

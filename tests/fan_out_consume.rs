@@ -782,5 +782,5 @@ fn a_source_that_is_a_sink_can_be_written_to_through_the_fan_out() {
     assert_eq!(outputs.as_mut().start_send("item"), Ok(()));
     assert_eq!(Sink::<&str>::poll_flush(outputs.as_mut(), cx), Poll::Ready(Ok(())));
     assert_eq!(Sink::<&str>::poll_close(outputs.as_mut(), cx), Poll::Ready(Err("it does not close")));
-    assert_eq!(outputs.get_ref().get_ref().0, ["ready", "item", "flush", "close"]);
+    assert_eq!(outputs.get_ref().0, ["ready", "item", "flush", "close"]);
 }

@@ -55,8 +55,13 @@ impl<F, C> OnCancel<F, C> {
     /// token.cancel();
     /// assert!(undo.as_mut().stop().is_none());
     /// ```
-    pub fn stop(self: Pin<&mut Self>) -> Option<F> {
-        self.project().f.take()
+    pub fn stop(self: Pin<&mut Self>) -> Option<F>
+    where
+        C: CancelSignal,
+    {
+        let this = self.project();
+        this.cancelled.end();
+        this.f.take()
     }
 
     /// The function, unless it was called or stopped already.

@@ -254,6 +254,10 @@ impl<L: RawLock> CancelSignal for CancelledOwned<L> {
     fn is_cancelled(&self) -> bool {
         self.wait.handle().is_cancelled()
     }
+
+    fn end(self: Pin<&mut Self>) {
+        self.project().wait.end();
+    }
 }
 
 impl<L: RawLock> sealed::Sealed for CancelledOwned<L> {}

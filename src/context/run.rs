@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::Interrupted;
 use super::limits::View;
-use crate::cancel::Cancelled;
+use crate::cancel::{CancelSignal, Cancelled};
 use crate::sync::{DefaultLock, RawLock};
 use crate::time::{Deadline, DeadlineExt, Timer};
 
@@ -88,6 +88,13 @@ impl<'a, T: Timer, L: RawLock> Interruption<'a, T, L> {
         Self { cancelled: view.cancelled(), deadline, view }
     }
 
+    /// Waits no more: nobody is going to be woken.
+    pub(super) fn end(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.deadline.set(None);
+        this.cancelled.end();
+    }
+
     /// Whether the context has been interrupted, without waiting for it.
     pub(super) fn check(&self) -> Result<(), Interrupted> {
         self.view.check()
@@ -158,7 +165,7 @@ impl<F: Future, T: Timer, L: RawLock> Future for Run<'_, F, T, L> {
     type Output = Result<F::Output, Interrupted>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         match *this.stage {
             Stage::New => {
                 if let Err(interrupted) = this.interruption.check() {
@@ -172,10 +179,11 @@ impl<F: Future, T: Timer, L: RawLock> Future for Run<'_, F, T, L> {
         }
         let polled = match this.inner.poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => this.interruption.poll(cx).map(Err),
+            Poll::Pending => this.interruption.as_mut().poll(cx).map(Err),
         };
         if polled.is_ready() {
             *this.stage = Stage::Over;
+            this.interruption.end();
         }
         polled
     }

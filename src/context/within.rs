@@ -115,11 +115,12 @@ impl<S: Stream, T: Timer, L: RawLock> Stream for Within<'_, S, T, L> {
             Err(interrupted) => Poll::Ready(Some(Err(interrupted))),
             Ok(()) => match stream.poll_next(cx) {
                 Poll::Ready(item) => Poll::Ready(item.map(Ok)),
-                Poll::Pending => this.interruption.poll(cx).map(|interrupted| Some(Err(interrupted))),
+                Poll::Pending => this.interruption.as_mut().poll(cx).map(|interrupted| Some(Err(interrupted))),
             },
         };
         if let Poll::Ready(None | Some(Err(_))) = polled {
             this.stream.set(None);
+            this.interruption.end();
         }
         polled
     }

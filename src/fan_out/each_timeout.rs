@@ -22,7 +22,7 @@ use core::time::Duration;
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::launch::{Launch, Never, admit_as_inner};
+use super::launch::{Launch, Never, admit_as_inner, stop_as_inner};
 use super::schedule::{Alarm, InTurn, Unlimited};
 use super::storage::Room;
 use super::{FanOut, Order, Storage, sealed};
@@ -205,6 +205,7 @@ where
     type Key = M::Key;
     type Alarm = OneSleep<T, S>;
 
+    stop_as_inner!();
     admit_as_inner!(Item);
 
     #[inline]

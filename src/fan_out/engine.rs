@@ -372,7 +372,7 @@ where
     fn take<St, M>(
         mut self: Pin<&mut Self>,
         source: Pin<&mut St>,
-        launch: Pin<&mut M>,
+        mut launch: Pin<&mut M>,
         cx: &mut Context<'_>,
         asked: &mut Asked,
     ) -> Option<I>
@@ -380,8 +380,13 @@ where
         St: Stream<Item = I>,
         M: Launch<I, Future = F, Weight = W, Key = O::Key, Alarm: Alarm<Schedule = D>>,
     {
+        if M::STOPS && launch.as_mut().poll_stop(cx).is_ready() {
+            self.close();
+            return None;
+        }
         let paused = M::ADMITS && self.order.waiting() == NIL && launch.is_paused();
-        if paused && !self.as_mut().admits(launch, cx, asked) {
+        // It may have ended before anybody waited for that.
+        if paused && !self.as_mut().admits(launch.as_mut(), cx, asked) && launch.is_paused() {
             (asked.source, asked.paused) = (true, true);
             return None;
         }

@@ -27,7 +27,7 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::launch::{Launch, Never, admit_as_inner, limit_as_inner};
+use super::launch::{Launch, Never, admit_as_inner, limit_as_inner, stop_as_inner};
 use super::order::{Links, List, NIL, Policy};
 use super::{FanOut, Order, Storage, sealed};
 
@@ -154,6 +154,7 @@ where
     type Key = K;
     type Alarm = M::Alarm;
 
+    stop_as_inner!();
     admit_as_inner!(Item);
     limit_as_inner!();
 

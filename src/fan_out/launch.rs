@@ -30,6 +30,14 @@ pub trait Launch<Item>: Sealed {
     #[doc(hidden)]
     type Alarm: Alarm;
 
+    /// Whether something may keep items from being taken for good.
+    #[doc(hidden)]
+    const STOPS: bool;
+
+    /// Ready when no more items are to be taken. Asked each time before one is, and not after it was ready.
+    #[doc(hidden)]
+    fn poll_stop(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+
     /// Whether an item has to be let in before it starts.
     #[doc(hidden)]
     const ADMITS: bool;
@@ -45,7 +53,7 @@ pub trait Launch<Item>: Sealed {
     #[doc(hidden)]
     fn poll_admit(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Never>>;
 
-    /// Whether nobody is let in just now, for as long as it may be, so that nothing should be taken either.
+    /// Whether nobody is let in just now, for as long as it may be or for good, so that nothing should be taken either.
     #[doc(hidden)]
     fn is_paused(&self) -> bool;
 
@@ -83,7 +91,13 @@ macro_rules! anyone_may_start {
         type Key = ();
         type Alarm = Unlimited;
 
+        const STOPS: bool = false;
         const ADMITS: bool = false;
+
+        #[inline]
+        fn poll_stop(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
 
         #[inline]
         fn weight(self: Pin<&mut Self>, _: &$Item) {}
@@ -137,6 +151,19 @@ macro_rules! admit_as_inner {
     };
 }
 pub(super) use admit_as_inner;
+
+/// The part of [`Launch`] that is about stopping, where that is the business of what is inside.
+macro_rules! stop_as_inner {
+    () => {
+        const STOPS: bool = M::STOPS;
+
+        #[inline]
+        fn poll_stop(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            self.project().inner.poll_stop(cx)
+        }
+    };
+}
+pub(super) use stop_as_inner;
 
 /// The part of [`Launch`] that is about time, where that is the business of what is inside.
 macro_rules! limit_as_inner {

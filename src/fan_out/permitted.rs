@@ -16,7 +16,7 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::launch::{Launch, Never, limit_as_inner};
+use super::launch::{Launch, Never, limit_as_inner, stop_as_inner};
 use super::storage::Room;
 use super::{FanOut, Order, Storage, sealed};
 use crate::TryAcquireError;
@@ -68,7 +68,7 @@ where
     /// `semaphore` is a `&Semaphore`, or an `Arc<Semaphore>` where the stream is to keep it alive.
     ///
     /// When the semaphore is closed, the stream takes no more from its source, as after [`stop`](Self::stop), and drops
-    /// the items that wait. What runs is finished.
+    /// the items that wait. What runs is finished. A stream that waits for its source alone sees it with its next poll.
     ///
     /// # Fairness
     ///
@@ -170,6 +170,7 @@ where
 
     const ADMITS: bool = true;
 
+    stop_as_inner!();
     limit_as_inner!();
 
     #[inline]
@@ -185,6 +186,15 @@ where
     /// Of several permits that an item needs, nothing is held while another one is waited for. Two streams that ask in
     /// opposite order could wait for each other for ever.
     fn poll_admit(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Never>> {
+        // A pause is waited for before what else is missing. Its end is to be seen although that still is: the source may
+        // have ended meanwhile.
+        if self.lender.is_paused() && !self.inner.is_paused() {
+            let own = self.as_mut().poll_own(cx);
+            if !matches!(own, Poll::Ready(Ok(()))) {
+                self.project().inner.rest();
+                return own;
+            }
+        }
         match self.as_mut().project().inner.poll_admit(cx) {
             Poll::Ready(Ok(())) => {}
             other => {
@@ -193,7 +203,7 @@ where
             }
         }
         let own = self.as_mut().poll_own(cx);
-        if own.is_pending() {
+        if !matches!(own, Poll::Ready(Ok(()))) {
             self.project().inner.rest();
         }
         own

@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 use futures_util::sink::Sink;
 
-use super::{FanOut, Launch, Order, Storage, Until};
+use super::{FanOut, Launch, Order, Storage};
 
 /// What is written goes to the source.
 impl<St, M, O, S, Item> Sink<Item> for FanOut<St, M, O, S>
@@ -15,30 +15,6 @@ where
     M: Launch<St::Item>,
     O: Order,
     S: Storage,
-{
-    type Error = St::Error;
-
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), St::Error>> {
-        self.get_pin_mut().poll_ready(cx)
-    }
-
-    fn start_send(self: Pin<&mut Self>, item: Item) -> Result<(), St::Error> {
-        self.get_pin_mut().start_send(item)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), St::Error>> {
-        self.get_pin_mut().poll_flush(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), St::Error>> {
-        self.get_pin_mut().poll_close(cx)
-    }
-}
-
-/// What is written goes to the source, also after the stream was stopped.
-impl<St, Fut, Item> Sink<Item> for Until<St, Fut>
-where
-    St: Sink<Item>,
 {
     type Error = St::Error;
 

@@ -1,4 +1,4 @@
-//! The end of a source, brought about by a future.
+//! The end of a stream, brought about by a future.
 
 use core::fmt;
 use core::future::Future;
@@ -8,65 +8,97 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
+use super::launch::{Launch, Never, admit_as_inner, limit_as_inner};
+use super::{FanOut, Order, Storage, sealed};
+
 pin_project! {
-    /// A source that ends early, when a future completes; made by [`FanOut::stop_when`](super::FanOut::stop_when).
-    #[must_use = "streams do nothing unless polled"]
-    pub struct Until<St, Fut> {
+    /// Items are taken until a future completes; see [`FanOut::stop_when`].
+    pub struct StopWhen<M, Fut> {
         #[pin]
-        source: St,
+        inner: M,
+        // None when it has completed.
         #[pin]
         stop: Option<Fut>,
-        stopped: bool,
     }
 }
 
-impl<St, Fut> Until<St, Fut> {
-    pub(super) fn new(source: St, stop: Fut) -> Self {
-        Self { source, stop: Some(stop), stopped: false }
-    }
-
-    /// The source.
-    pub fn get_ref(&self) -> &St {
-        &self.source
-    }
-
-    /// The source. What is taken from it directly is not fanned out.
-    pub fn get_mut(&mut self) -> &mut St {
-        &mut self.source
-    }
-
-    /// The source, pinned. What is taken from it directly is not fanned out.
-    pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut St> {
-        self.project().source
-    }
-
-    /// The source alone.
-    pub fn into_inner(self) -> St {
-        self.source
+impl<St, M, O, S> FanOut<St, M, O, S>
+where
+    St: Stream,
+    M: Launch<St::Item>,
+    O: Order,
+    S: Storage,
+{
+    /// Stops when `stop` completes, as [`stop`](Self::stop) does: takes no more, and finishes what was taken.
+    ///
+    /// The future is polled whenever there is room for an item, before that is taken, and also while a
+    /// [`Limit`](super::Limit) of 0 keeps the stream from taking it.
+    ///
+    /// # Panics
+    ///
+    /// If the stream was polled.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let endless = stream::repeat(1).fan_out_with(2, |n| async move { n });
+    /// assert_eq!(block_on(endless.stop_when(ready(())).count()), 0);
+    /// ```
+    #[track_caller]
+    pub fn stop_when<Fut: Future>(self, stop: Fut) -> FanOut<St, StopWhen<M, Fut>, O, S> {
+        self.relaunch(|inner| StopWhen { inner, stop: Some(stop) })
     }
 }
 
-impl<St: Stream, Fut: Future> Stream for Until<St, Fut> {
-    type Item = St::Item;
+impl<M, Fut> sealed::Sealed for StopWhen<M, Fut> {}
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<St::Item>> {
+impl<Item, M, Fut> Launch<Item> for StopWhen<M, Fut>
+where
+    M: Launch<Item>,
+    Fut: Future,
+{
+    type Future = M::Future;
+    type Weight = M::Weight;
+    type Key = M::Key;
+    type Alarm = M::Alarm;
+
+    const STOPS: bool = true;
+
+    admit_as_inner!(Item);
+    limit_as_inner!();
+
+    #[inline]
+    fn poll_stop(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if let Some(stop) = this.stop.as_mut().as_pin_mut() {
-            if stop.poll(cx).is_ready() {
-                *this.stopped = true;
-                this.stop.set(None);
-            }
+        let completed = this.stop.as_mut().as_pin_mut().is_none_or(|stop| stop.poll(cx).is_ready());
+        if completed {
+            this.stop.set(None);
+            return Poll::Ready(());
         }
-        if *this.stopped { Poll::Ready(None) } else { this.source.poll_next(cx) }
+        this.inner.poll_stop(cx)
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        if self.stopped { (0, Some(0)) } else { (0, self.source.size_hint().1) }
+    #[inline]
+    fn weight(self: Pin<&mut Self>, item: &Item) -> M::Weight {
+        self.project().inner.weight(item)
+    }
+
+    #[inline]
+    fn key(self: Pin<&mut Self>, item: &Item) -> M::Key {
+        self.project().inner.key(item)
+    }
+
+    #[inline]
+    fn launch(self: Pin<&mut Self>, item: Item) -> M::Future {
+        self.project().inner.launch(item)
     }
 }
 
-impl<St: fmt::Debug, Fut> fmt::Debug for Until<St, Fut> {
+impl<M: fmt::Debug, Fut> fmt::Debug for StopWhen<M, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Until").field("source", &self.source).field("stopped", &self.stopped).finish_non_exhaustive()
+        let stopped = self.stop.is_none();
+        f.debug_struct("StopWhen").field("inner", &self.inner).field("stopped", &stopped).finish_non_exhaustive()
     }
 }

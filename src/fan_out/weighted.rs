@@ -7,7 +7,7 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::launch::{Launch, Never, admit_as_inner, limit_as_inner};
+use super::launch::{Launch, Never, admit_as_inner, limit_as_inner, stop_as_inner};
 use super::{FanOut, Order, Storage, sealed};
 
 pin_project! {
@@ -79,6 +79,7 @@ where
     type Key = M::Key;
     type Alarm = M::Alarm;
 
+    stop_as_inner!();
     admit_as_inner!(Item);
     limit_as_inner!();
 

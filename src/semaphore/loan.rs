@@ -26,12 +26,9 @@ pub trait Lender: Clone {
     #[doc(hidden)]
     fn semaphore(&self) -> &Semaphore<Self::Lock>;
 
-    /// Whether there are to be no permits at all for the time being.
+    /// Whether there are to be no permits at all, for the time being or for good.
     #[doc(hidden)]
-    #[inline]
-    fn is_paused(&self) -> bool {
-        false
-    }
+    fn is_paused(&self) -> bool;
 }
 
 impl<L: RawLock> Lender for &Semaphore<L> {
@@ -40,6 +37,11 @@ impl<L: RawLock> Lender for &Semaphore<L> {
     #[inline]
     fn semaphore(&self) -> &Semaphore<L> {
         self
+    }
+
+    #[inline]
+    fn is_paused(&self) -> bool {
+        self.is_closed()
     }
 }
 
@@ -50,6 +52,11 @@ impl<L: RawLock> Lender for Arc<Semaphore<L>> {
     #[inline]
     fn semaphore(&self) -> &Semaphore<L> {
         self
+    }
+
+    #[inline]
+    fn is_paused(&self) -> bool {
+        self.is_closed()
     }
 }
 
