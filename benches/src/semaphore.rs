@@ -103,23 +103,23 @@ where
 {
     let waker = waker();
     let mut context = Context::from_waker(&waker);
-    let mut slots = Slots::new(width);
-    let Poll::Ready(mut lent) = std::pin::pin!(lend(gate)).poll(&mut context).map(Some) else {
-        panic!("enough is free")
-    };
+    let Poll::Ready(lent) = std::pin::pin!(lend(gate)).poll(&mut context).map(Some) else { panic!("enough is free") };
+    let mut line = Line { slots: Slots::new(width), lent };
     for slot in 0..width {
-        slots.at(slot).set(Some(lend(gate)));
-        assert!(slots.poll(slot, &mut context).is_pending());
+        line.slots.at(slot).set(Some(lend(gate)));
+        assert!(line.slots.poll(slot, &mut context).is_pending());
     }
     let mut first = 0;
     let mut checked = false;
     move |iters| {
+        // As a whole, or the closure would have its fields one by one.
+        let Line { slots, lent } = &mut line;
         let mut context = Context::from_waker(&waker);
         let before = wakes();
         for _ in 0..iters {
             give_back(gate, lent.take().expect("lent all the time"));
             let Poll::Ready(next) = slots.poll(first, &mut context) else { panic!("the first waiter is served") };
-            lent = Some(next);
+            *lent = Some(next);
             slots.at(first).set(Some(lend(gate)));
             assert!(slots.poll(first, &mut context).is_pending());
             first = if first + 1 == slots.len() { 0 } else { first + 1 };
@@ -128,6 +128,12 @@ where
             assert!(wakes() - before >= iters, "each hand-off is a wake, or the waiter would sleep on");
         }
     }
+}
+
+/// Who waits goes before what is lent: to drop one that has just been served makes local-sync panic.
+struct Line<F: Future> {
+    slots: Slots<F>,
+    lent: Option<F::Output>,
 }
 
 fn hand_off(width: usize) -> Scenario {
@@ -236,9 +242,13 @@ fn local() -> [Scenario; 3] {
     const OURS: &str = "tollgate LocalLock";
     const INTRUSIVE: &str = "futures-intrusive Local";
     const EMBASSY: &str = "embassy-sync Noop";
+    const UNSYNC: &str = "unsync";
+    const LOCAL_SYNC: &str = "local-sync";
 
     let ours = || leak(Semaphore::<LocalLock>::with_lock(1));
     let intrusive = || leak(LocalSemaphore::new(true, 1));
+    let unsync = || leak(unsync::semaphore::Semaphore::new(1));
+    let local_sync = || leak(local_sync::semaphore::Semaphore::new(1));
 
     let acquire = Scenario::new("semaphore/local-acquire", "no Sync: acquire().poll() and drop")
         .goal(0.8)
@@ -246,7 +256,9 @@ fn local() -> [Scenario; 3] {
         .peer(INTRUSIVE, move || local_acquire(intrusive(), |gate| gate.acquire(1)))
         .peer(EMBASSY, || {
             local_acquire(noop_embassy::<1>(), |gate| embassy_sync::semaphore::Semaphore::acquire(gate, 1))
-        });
+        })
+        .peer(UNSYNC, move || local_acquire(unsync(), |gate| gate.acquire(1)))
+        .peer(LOCAL_SYNC, move || local_acquire(local_sync(), |gate| gate.acquire()));
     let hand_off = Scenario::new("semaphore/local-hand-off-16", "no Sync: hand-off with 16 waiters")
         .goal(0.8)
         .peer(OURS, move || handing_off(ours(), 16, |gate| gate.acquire(), |_, lent| drop(lent)))
@@ -254,7 +266,10 @@ fn local() -> [Scenario; 3] {
         .peer(EMBASSY, || {
             let lend = |gate| embassy_sync::semaphore::Semaphore::acquire(gate, 1);
             handing_off(noop_embassy::<16>(), 16, lend, |_, lent| drop(lent))
-        });
+        })
+        .peer(UNSYNC, move || handing_off(unsync(), 16, |gate| gate.acquire(1), |_, lent| drop(lent)))
+        .peer(LOCAL_SYNC, move || handing_off(local_sync(), 16, |gate| gate.acquire(), |_, lent| drop(lent)));
+    // Without the last two: they are wrong where one that waits is dropped.
     let cancel = Scenario::new("semaphore/local-cancel-16", "no Sync: cancel one of 16")
         .goal(0.9)
         .peer(OURS, move || cancelling(ours(), 16, |gate| gate.acquire()))

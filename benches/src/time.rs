@@ -19,6 +19,8 @@ use tollgate::time::{ThreadTimer, Timer, TimerQueue, TokioTimer};
 use crate::harness::Scenario;
 use crate::polling::{Random, Slots, waker};
 
+mod embassy;
+
 /// How many timers live beside the one that comes and goes.
 const CROWDS: [usize; 5] = [1, 100, 1000, 10_000, 100_000];
 
@@ -28,6 +30,9 @@ const FIRST: Duration = Duration::from_secs(900);
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = vec![at_once()];
     all.extend(CROWDS.map(not_yet));
+    all.push(ticks_at_once());
+    // More would not find room in embassy-time's queue.
+    all.extend(CROWDS.into_iter().filter(|live| *live < embassy::ROOM).map(ticks_not_yet));
     all
 }
 
@@ -38,10 +43,7 @@ fn at_once() -> Scenario {
     Scenario::new("time/ready", "make a timeout around a future that is ready at once, poll, drop")
         .goal_against("tokio", 0.3)
         .peer("tollgate ThreadTimer", move || polling(move || ready(1).timeout(ThreadTimer, limit)))
-        .peer("tollgate TimerQueue", move || {
-            let timers = queue();
-            polling(move || ready(1).timeout(timers, limit))
-        })
+        .peer("tollgate TimerQueue", move || timer_queue_at_once(limit))
         .peer("tollgate TokioTimer", move || in_tokio(polling(move || ready(1).timeout(TokioTimer, limit))))
         .peer("tokio", move || in_tokio(polling(move || tokio::time::timeout(limit, ready(1)))))
         .peer("async-io", move || polling(move || async_io_timeout(ready(1), limit)))
@@ -68,11 +70,6 @@ fn polling<F: Future>(make: impl Fn() -> F) -> impl FnMut(u64) {
 fn not_yet(live: usize) -> Scenario {
     let name = format!("time/pending-{live}");
     let what = "make a timeout around a future that is pending, poll, drop; others live beside it";
-    // The row with the system's clock and a driver of its own is the one that compares with the peers.
-    let queue = Shared::new(move || {
-        let timers = queue();
-        (timers, crowd(live, |limit| timers.sleep(limit)))
-    });
     let io = Shared::new(move || crowd(live, async_io::Timer::after));
     let io_too = io.clone();
     let tokio = Shared::new(move || {
@@ -83,17 +80,14 @@ fn not_yet(live: usize) -> Scenario {
         crowd
     });
     let tokio_too = tokio.clone();
+    // The row with the system's clock and a driver of its own is the one that compares with the peers.
     Scenario::new(name, what)
         .goal(0.8)
         .peer("tollgate ThreadTimer", move || {
             let crowd = crowd(live, |limit| ThreadTimer.sleep_until(Instant::now() + limit));
             among(crowd, |limit| pending::<()>().timeout(ThreadTimer, limit))
         })
-        .peer("tollgate TimerQueue", move || {
-            let crowd = queue.get();
-            let timers = crowd.0;
-            among(crowd, move |limit| pending::<()>().timeout(timers, limit))
-        })
+        .peer("tollgate TimerQueue", move || timer_queue_not_yet(live))
         .peer("tollgate TokioTimer", move || {
             in_tokio(among(tokio_too.get(), |limit| pending::<()>().timeout(TokioTimer, limit)))
         })
@@ -108,6 +102,29 @@ fn not_yet(live: usize) -> Scenario {
         // Its timers are async-io's, and so is its crowd.
         .peer("futures-time", move || among(io_too.get(), |limit| futures_time_timeout(pending::<()>(), limit)))
         .partly_elsewhere()
+}
+
+// === the same in firmware, where the time is that of the last tick ===
+
+fn ticks_at_once() -> Scenario {
+    let limit = Duration::from_secs(1000);
+    let what = "the time is that of the last tick: make a timeout around a future that is ready at once, poll, drop";
+    Scenario::new("time/ticks-ready", what)
+        .peer("tollgate TimerQueue", move || timer_queue_at_once(limit))
+        .peer("embassy-time", move || polling(move || embassy::timeout(ready(1), limit)))
+}
+
+fn ticks_not_yet(live: usize) -> Scenario {
+    let name = format!("time/ticks-pending-{live}");
+    let what =
+        "the time is that of the last tick: make a timeout around a pending future, poll, drop; others live beside it";
+    Scenario::new(name, what).peer("tollgate TimerQueue", move || timer_queue_not_yet(live)).peer(
+        "embassy-time",
+        move || {
+            embassy::crowd(live, FIRST, limit);
+            among((), |limit| embassy::timeout(pending::<()>(), limit))
+        },
+    )
 }
 
 /// Makes one, polls it pending, drops it.
@@ -172,6 +189,19 @@ impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self { there: self.there.clone(), make: self.make.clone() }
     }
+}
+
+// === rows that two scenarios have, compiled once ===
+
+fn timer_queue_at_once(limit: Duration) -> impl FnMut(u64) {
+    let timers = queue();
+    polling(move || ready(1).timeout(timers, limit))
+}
+
+fn timer_queue_not_yet(live: usize) -> impl FnMut(u64) {
+    let timers = queue();
+    let crowd = crowd(live, |limit| timers.sleep(limit));
+    among(crowd, move |limit| pending::<()>().timeout(timers, limit))
 }
 
 // === drivers ===
