@@ -201,7 +201,7 @@ fn run(seed: u64) {
             4 => semaphore.add_permits(1),
             5..=9 => world.gates[random.below(ITEMS)].open(),
             10..=13 => world.source.open(),
-            14..=16 => drop(clock.advance(MILLISECOND * random.below(20) as u32)),
+            14..=16 => clock.advance(MILLISECOND * random.below(20) as u32),
             17 if random.below(6) == 0 => world.stop.open(),
             18 if random.below(6) == 0 => request.cancel(),
             _ => {}
