@@ -9,8 +9,8 @@ use futures_core::Stream;
 use super::permitted::Permitted;
 use super::{FanOut, Launch, Order, Storage};
 use crate::semaphore::Semaphore;
-use crate::semaphore::loan::{Lender, MOST};
-use crate::sync::{AtomicUsize, DefaultLock, Ordering, RawLock, const_fn, if_default_lock};
+use crate::semaphore::loan::{Lender, MOST, total};
+use crate::sync::{DefaultLock, RawLock, const_fn, if_default_lock};
 
 /// How many futures may run at once, set at run time; for one stream, or for several together.
 ///
@@ -28,7 +28,7 @@ use crate::sync::{AtomicUsize, DefaultLock, Ordering, RawLock, const_fn, if_defa
 /// # Cost
 ///
 /// One atomic read-modify-write when a future starts, and one when it has finished. Waiting for room allocates nothing, but
-/// for a stream on the heap a small block the first time. 40 bytes on a 64-bit machine.
+/// for a stream on the heap a small block the first time. 32 bytes on a 64-bit machine.
 ///
 /// ```
 /// use futures_lite::{StreamExt, future::block_on, stream};
@@ -43,7 +43,8 @@ use crate::sync::{AtomicUsize, DefaultLock, Ordering, RawLock, const_fn, if_defa
 /// assert_eq!(block_on(uploads.count()), 99);
 /// ```
 pub struct Limit<L: RawLock = DefaultLock> {
-    limit: AtomicUsize,
+    /// The limit is how many permits exist here, and is in no word beside that: with two, of two calls of [`Limit::set`]
+    /// at once each could come last in one.
     room: Semaphore<L>,
 }
 
@@ -52,7 +53,7 @@ if_default_lock! {
         const_fn! {
             /// A limit of `n` at first, with the default lock. 0 is a pause.
             ///
-            /// Anything above [`Semaphore::MAX_PERMITS`] is as good as no limit.
+            /// [`Semaphore::MAX_PERMITS`] and anything above are as good as no limit.
             #[must_use]
             pub const fn new(n: usize) -> Self {
                 Self::with_lock(n)
@@ -68,7 +69,7 @@ impl<L: RawLock> Limit<L> {
         /// A constructor of its own because `Limit::new(3)` has to know its lock without being told.
         #[must_use]
         pub const fn with_lock(n: usize) -> Self {
-            Self { limit: AtomicUsize::new(n), room: Semaphore::with_lock(if n < MOST { n } else { MOST }) }
+            Self { room: Semaphore::with_lock(if n < MOST { n } else { MOST }) }
         }
     }
 
@@ -92,17 +93,15 @@ impl<L: RawLock> Limit<L> {
     /// assert_eq!(poll(), Poll::Ready(Some(1)));
     /// ```
     pub fn set(&self, n: usize) {
-        // ORDERING: Relaxed. Who waits for room is woken by way of the semaphore; who only wants to know asks too early or
-        // too late anyway.
-        self.limit.store(n, Ordering::Relaxed);
         self.room.set_limit(n.min(MOST));
     }
 
-    /// The limit as it was set last.
+    /// The limit as it was set last, which is the one that streams hold to. No limit, from [`Semaphore::MAX_PERMITS`] on, is
+    /// `usize::MAX`.
     #[must_use]
     pub fn get(&self) -> usize {
-        // ORDERING: Relaxed, as in `set`.
-        self.limit.load(Ordering::Relaxed)
+        let limit = total(&self.room);
+        if limit < MOST { limit } else { usize::MAX }
     }
 
     /// How many more futures could start now. The number may be old as soon as it is there.

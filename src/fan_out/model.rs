@@ -162,6 +162,20 @@ fn a_limit_raised_on_another_thread_lets_a_paused_stream_go_on() {
 }
 
 #[test]
+fn a_limit_set_by_two_at_once_says_what_streams_hold_to() {
+    check(3, || {
+        let limit = Arc::new(Limit::new(1));
+        let other = {
+            let limit = limit.clone();
+            thread::spawn(move || limit.set(3))
+        };
+        limit.set(2);
+        other.join().unwrap();
+        assert_eq!(limit.get(), limit.free());
+    });
+}
+
+#[test]
 fn two_streams_with_room_for_one_future_both_come_to_their_end() {
     check(2, || {
         let limit = Arc::new(Limit::new(1));

@@ -271,6 +271,11 @@ impl<L: RawLock> Engine<L> {
 
     // === how many permits exist ===
 
+    /// The total, negative for a debt.
+    pub(super) fn total(&self) -> usize {
+        peek(&self.total)
+    }
+
     /// Adds `change` to the total, or panics and leaves it.
     #[track_caller]
     fn change_total(&self, change: isize) {

@@ -18,6 +18,11 @@ use crate::wait::waiting::Waiting;
 /// Permits in one semaphore.
 pub(crate) const MOST: usize = super::permits::MAX;
 
+/// How many permits exist in a semaphore, lent ones included. Of one that is never [reduced](Semaphore::reduce_permits).
+pub(crate) fn total<L: RawLock>(semaphore: &Semaphore<L>) -> usize {
+    semaphore.engine.total()
+}
+
 /// What leads to a [`Semaphore`], or to a [`Limit`](crate::fan_out::Limit), and keeps it there: a reference, an `Arc`.
 pub trait Lender: Clone {
     /// The semaphore's lock.
