@@ -45,7 +45,7 @@ use core::pin::Pin;
 use core::ptr::{self, NonNull};
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::ready::{BITS, DIRECT, GROUPS, Hub, NEAR, Path, Round, Word, Words};
+use super::ready::{BITS, DIRECT, Hub, Path, Round, Word, Words, groups_for};
 use super::slots::{Bed, Plan};
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -107,6 +107,8 @@ struct Chunks<T> {
     more: Vec<Chunk<T>>,
     /// Blocks in all of them.
     count: usize,
+    /// The logarithm of the number of blocks in the first of `more`.
+    unit: u32,
 }
 
 /// Entries on the heap. The allocation is made when the first entry comes.
@@ -312,7 +314,7 @@ impl<T> Chunk<T> {
             let hub = NonNull::new_unchecked(&raw mut (*root.as_ptr()).hub);
             let blocks = header.add(1).cast::<Block>();
             for number in first..first + count {
-                let Path { flag, far } = Path::to(number, groups.count);
+                let Path { flag, far } = Path::to(number);
                 let direct = if number == 0 { DIRECT } else { 0 };
                 let (group, member) = match far {
                     None => (None, 0),
@@ -393,11 +395,6 @@ impl<T> Drop for Chunk<T> {
     }
 }
 
-/// How many groups it takes for that many words, so that no bit stands for several words if that can be.
-fn groups_for(words: usize) -> usize {
-    words.saturating_sub(NEAR).div_ceil(BITS).min(GROUPS)
-}
-
 /// The layout of a chunk, and where its groups and its entries begin.
 fn layout<T>(capacity: usize, blocks: usize, groups: usize) -> Option<(Layout, usize, usize)> {
     let (layout, blocks_at) = Layout::new::<Header>().extend(Layout::array::<Block>(blocks).ok()?).ok()?;
@@ -423,13 +420,13 @@ impl<T> Chunks<T> {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn entry_beyond_root(&self, number: usize) -> (NonNull<T>, *const ()) {
         let chunk = self.chunk(number / BITS);
         chunk.entry(number - chunk.blocks.start * BITS).expect("an entry that was made")
     }
 
-    #[cold]
+    #[inline(never)]
     fn word_beyond_root(&self, number: usize) -> &Word {
         self.chunk(number).word(number).expect("a block of this chunk")
     }
@@ -438,14 +435,10 @@ impl<T> Chunks<T> {
     fn chunk(&self, number: usize) -> &Chunk<T> {
         match number.checked_sub(self.root.blocks.end) {
             None => &self.root,
-            // The chunks after the root have `unit`, `2 * unit`, `4 * unit` blocks and so on, so before chunk `k` of them
-            // there are `unit * (2^k - 1)`.
-            Some(beyond) => &self.more[(beyond / self.unit() + 1).ilog2() as usize],
+            // The chunks after the root have `u`, `2 * u`, `4 * u` blocks and so on, where `u` is `1 << unit`, so before chunk
+            // `k` of them there are `u * (2^k - 1)`.
+            Some(beyond) => &self.more[((beyond >> self.unit) + 1).ilog2() as usize],
         }
-    }
-
-    fn unit(&self) -> usize {
-        self.root.blocks.end.next_power_of_two()
     }
 
     #[inline]
@@ -458,12 +451,13 @@ impl<T> Chunks<T> {
         if self.root.capacity == 0 {
             self.root = Chunk::root(plan.first.max(1), plan.most.max(1));
             self.count = self.root.blocks.end;
+            self.unit = self.count.next_power_of_two().ilog2();
             return;
         }
         let made = self.root.capacity + self.more.iter().map(|chunk| chunk.capacity).sum::<usize>();
         // Only the last of all may be shorter, or `chunk` would be wrong.
         assert!(plan.most > made, "more entries than were planned");
-        let size = ((self.unit() * BITS) << self.more.len()).min(plan.most - made);
+        let size = ((BITS << self.unit) << self.more.len()).min(plan.most - made);
         let chunk = Chunk::new(size, self.count, Ok(&self.root));
         self.count = chunk.blocks.end;
         self.more.push(chunk);
@@ -502,7 +496,7 @@ impl<T> Unpin for Heap<T> {}
 
 impl<T> Heap<T> {
     pub const fn new() -> Self {
-        Self { chunks: Chunks { root: Chunk::none(), more: Vec::new(), count: 0 }, round: Round::new() }
+        Self { chunks: Chunks { root: Chunk::none(), more: Vec::new(), count: 0, unit: 0 }, round: Round::new() }
     }
 }
 

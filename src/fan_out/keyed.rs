@@ -3,14 +3,14 @@
 //! Of the items that were taken and have the same key, the first one that has not finished is the key's *head*. Heads start
 //! and run like items without keys; those behind them are chained to their head and come up when it is done.
 //!
-//! Heads are found by key in a digital search tree: a node is a head's slot, and the bits of the hash say at each node
-//! whether to go left or right. A tree needs two links a slot and no table whose size depends on the window, so there is
-//! nothing to allocate, and nothing to move when the window is large.
+//! Heads are found by key in a digital search tree: a node is a head's slot, and at each node the next two bits of the hash say
+//! which way to go. A tree needs four links a slot and no table whose size depends on the window, so there is nothing to
+//! allocate, and nothing to move when the window is large.
 //!
 //! ```text
-//!             head of a ── chained ── chained          hash of a = ..0 0 1
-//!            0 /       \ 1                              hash of b = ..1 1 0
-//!     head of b         head of c                       hash of c = ..0 1 1      (bits from the right)
+//!             head of a ── chained ── chained          hash of a = ..01 10
+//!            00 /       \ 11                            hash of b = ..11 00
+//!     head of b         head of c                       hash of c = ..10 11      (bits from the right)
 //! ```
 //!
 //! # Invariants
@@ -53,12 +53,15 @@ pub struct ByKey<K> {
     _key: core::marker::PhantomData<fn() -> K>,
 }
 
+/// Children of a node, a power of two. More would make the walks shorter still, and each slot larger.
+const SIDES: usize = 4;
+
 /// What is written down about a slot.
 #[derive(Debug)]
 pub struct Note<K> {
     key: Option<K>,
     hash: u32,
-    children: [u32; 2],
+    children: [u32; SIDES],
     /// Those behind this head.
     chain: List,
 }
@@ -184,23 +187,26 @@ impl<M: fmt::Debug, F> fmt::Debug for KeyedBy<M, F> {
 
 impl<K> Default for Note<K> {
     fn default() -> Self {
-        Self { key: None, hash: 0, children: [NIL; 2], chain: List::new() }
+        Self { key: None, hash: 0, children: [NIL; SIDES], chain: List::new() }
     }
 }
 
-/// The child to go to at this depth. Below the last bit of the hash all keys have the same one, and are a list.
+/// The child to go to next, by the rest of the hash, which that takes a bit off. Below the last bit all keys go the same way,
+/// and are a list.
 #[inline]
-fn side(hash: u32, depth: u32) -> usize {
-    hash.checked_shr(depth).map_or(0, |rest| (rest & 1) as usize)
+fn side(rest: &mut u32) -> usize {
+    let side = *rest as usize % SIDES;
+    *rest >>= SIDES.ilog2();
+    side
 }
 
 impl<K: Hash + Eq> ByKey<K> {
     fn find(&self, links: &impl Links<Note = Note<K>>, key: K) -> Place<K> {
         let hash = hash_of(&key);
         let mut place = Place { key, hash, head: self.root, parent: NIL, side: 0 };
-        let mut depth = 0;
+        let mut rest = hash;
         while place.head != NIL {
-            let side = side(hash, depth);
+            let side = side(&mut rest);
             let below = links.read(place.head, |node| {
                 let found = node.hash == hash && node.key.as_ref() == Some(&place.key);
                 (!found).then(|| node.children[side])
@@ -208,22 +214,19 @@ impl<K: Hash + Eq> ByKey<K> {
             let Some(below) = below else { break };
             (place.parent, place.side) = (place.head, side);
             place.head = below;
-            depth += 1;
         }
         place
     }
 
     /// What leads to the node `slot`: its parent, and which child it is.
     fn parent(&self, links: &impl Links<Note = Note<K>>, slot: u32) -> (u32, usize) {
-        let hash = links.read(slot, |note| note.hash);
+        let mut rest = links.read(slot, |note| note.hash);
         let (mut at, mut parent, mut last) = (self.root, NIL, 0);
-        let mut depth = 0;
         while at != slot {
             assert!(at != NIL, "slot {slot} is no head");
-            last = side(hash, depth);
+            last = side(&mut rest);
             parent = at;
             at = links.read(at, |note| note.children[last]);
-            depth += 1;
         }
         (parent, last)
     }
@@ -241,19 +244,21 @@ impl<K: Hash + Eq> ByKey<K> {
         let parent = self.parent(links, slot);
         let (mut leaf, mut above) = (slot, parent);
         loop {
-            let children = links.read(leaf, |note| note.children);
-            let Some(side) = children.iter().position(|&child| child != NIL) else { break };
+            let child = links.read(leaf, |note| {
+                let side = (0..SIDES).find(|&side| note.children[side] != NIL)?;
+                Some((side, note.children[side]))
+            });
+            let Some((side, child)) = child else { break };
             above = (leaf, side);
-            leaf = children[side];
+            leaf = child;
         }
         self.set_child(links, above, NIL);
         if leaf != slot {
             // K2
-            let children = links.read(slot, |note| note.children);
+            let children = links.write(slot, |note| core::mem::replace(&mut note.children, [NIL; SIDES]));
             links.write(leaf, |note| note.children = children);
             self.set_child(links, parent, leaf);
         }
-        links.write(slot, |note| note.children = [NIL; 2]);
     }
 
     /// The head `slot` is done: the next one of its key comes up, if there is one.
@@ -268,8 +273,9 @@ impl<K: Hash + Eq> ByKey<K> {
         }
         chain.pop_front(links);
         let parent = self.parent(links, slot);
-        let head = links.write(slot, core::mem::take);
-        links.write(next, |note| *note = Note { chain, ..head });
+        let mut head = links.write(slot, core::mem::take);
+        head.chain = chain;
+        links.write(next, |note| *note = head);
         self.set_child(links, parent, next);
         self.waiting.push_back(links, next);
     }

@@ -47,8 +47,9 @@
 //! queue to corrupt. A wake for a future that is gone reaches whatever took its place, which is then polled once for
 //! nothing.
 //!
-//! With more words than the groups have bits, a bit of a group stands for several words, at equal distances. On 64 bits that
-//! begins at some 60 000 futures, and costs a look at one more word for each further 60 000.
+//! With more groups than there are flags for, a flag stands for several groups, at equal distances. On 64 bits that begins at
+//! some 60 000 futures, and costs a look at one more group for each further 60 000. Groups lie side by side, so that is cheap.
+//! With more words than [`MOST_GROUPS`] have bits, a bit of a group in turn stands for several words: from some 260 000 futures.
 
 use core::task::Waker;
 
@@ -61,8 +62,10 @@ pub const BITS: usize = usize::BITS as usize;
 pub const DIRECT: usize = BITS / 2;
 /// Words with a flag of their own.
 pub const NEAR: usize = BITS / 4;
-/// Groups, at most. Each has a flag; what is left of the hub's bits is the mark [`POLLING`].
+/// Flags of groups. What is left of the hub's bits is the mark [`POLLING`].
 pub const GROUPS: usize = BITS - DIRECT - NEAR - 1;
+/// Groups, at most. Who may want very many futures has all of them, however few it has.
+const MOST_GROUPS: usize = BITS;
 /// The owner is awake, or will be without being woken.
 const POLLING: usize = 1 << (BITS - 1);
 
@@ -80,7 +83,7 @@ pub struct Word(AtomicUsize);
 /// What leads to a word.
 #[derive(Debug, Clone, Copy)]
 pub struct Path {
-    /// The flag of the word, or of its group.
+    /// The flag of the word, or of its group and of those at a distance of [`GROUPS`].
     pub flag: usize,
     /// The number of its group, and its bit in there.
     pub far: Option<(usize, usize)>,
@@ -91,7 +94,7 @@ pub trait Words {
     fn count(&self) -> usize;
     fn word(&self, number: usize) -> &Word;
 
-    /// How many groups there are: at most [`GROUPS`], and one at least if there are more than [`NEAR`] words.
+    /// How many groups there are: [`groups_for`] so many words, or more.
     fn groups(&self) -> usize;
     fn group(&self, number: usize) -> &Word;
 }
@@ -102,9 +105,9 @@ pub trait Words {
 /// wakes itself cannot keep its siblings from being polled.
 #[derive(Debug)]
 pub struct Round {
-    /// Flags that are not yet looked at. That of a group stays until all of the group is looked at.
+    /// Flags that are not yet looked at. That of groups stays until all of them are looked at.
     flags: usize,
-    /// Of the group that is looked at, which is that of the lowest flag.
+    /// The group that is looked at, which is one of the lowest flag.
     group: Option<Opened>,
     /// The first future of the word that is looked at.
     base: usize,
@@ -117,6 +120,7 @@ pub struct Round {
 /// A group that is looked at.
 #[derive(Debug)]
 struct Opened {
+    number: usize,
     /// Bits that are not yet looked at.
     members: usize,
     /// The next word of the bit that is, if there is a word of that number.
@@ -126,16 +130,23 @@ struct Opened {
 // === impl Path ===
 
 impl Path {
-    /// To the word of that number, where there are so many groups.
-    pub const fn to(number: usize, groups: usize) -> Self {
+    /// To the word of that number.
+    #[inline]
+    pub const fn to(number: usize) -> Self {
         match number.checked_sub(NEAR) {
             None => Self { flag: 1 << (DIRECT + number), far: None },
             Some(far) => {
-                let group = far / BITS % groups;
-                Self { flag: 1 << (DIRECT + NEAR + group), far: Some((group, far % BITS)) }
+                let group = far / BITS % MOST_GROUPS;
+                Self { flag: 1 << (DIRECT + NEAR + group % GROUPS), far: Some((group, far % BITS)) }
             }
         }
     }
+}
+
+/// How many groups it takes for that many words.
+pub const fn groups_for(words: usize) -> usize {
+    let groups = words.saturating_sub(NEAR).div_ceil(BITS);
+    if groups < MOST_GROUPS { groups } else { MOST_GROUPS }
 }
 
 // === impl Hub ===
@@ -324,34 +335,39 @@ impl Round {
                 self.base = flag * BITS;
                 self.bits = words.word(flag).take();
             } else {
-                self.find_in_group(flag - NEAR, words);
+                self.find_in_groups(flag - NEAR, words);
             }
         }
     }
 
-    /// Goes on to the next word that has bits in the group that the lowest flag is that of. Takes the flag off when
-    /// nothing else is left of the group.
+    /// Goes on to the next word that has bits in the groups that flag is that of, from group `first` on. Takes the flag off
+    /// when nothing else is left of them.
     #[inline]
-    fn find_in_group(&mut self, group: usize, words: &impl Words) {
+    fn find_in_groups(&mut self, first: usize, words: &impl Words) {
         let count = words.count();
         let opened = self.group.take();
-        let Opened { mut members, mut next } =
-            opened.unwrap_or_else(|| Opened { members: words.group(group).take(), next: count });
+        let Opened { mut number, mut members, mut next } =
+            opened.unwrap_or_else(|| Opened { number: first, members: words.group(first).take(), next: count });
         loop {
             if next >= count {
-                if members == 0 {
-                    break;
+                if members != 0 {
+                    next = NEAR + number * BITS + members.trailing_zeros() as usize;
+                    members &= members - 1;
+                } else {
+                    number += GROUPS;
+                    if number >= words.groups() {
+                        break;
+                    }
+                    members = words.group(number).take();
                 }
-                next = NEAR + group * BITS + members.trailing_zeros() as usize;
-                members &= members - 1;
-            }
-            if self.bits != 0 {
-                self.group = Some(Opened { members, next });
+            } else if self.bits == 0 {
+                self.base = next * BITS;
+                self.bits = words.word(next).take();
+                next += MOST_GROUPS * BITS;
+            } else {
+                self.group = Some(Opened { number, members, next });
                 return;
             }
-            self.base = next * BITS;
-            self.bits = words.word(next).take();
-            next += words.groups() * BITS;
         }
         self.flags &= self.flags - 1;
     }

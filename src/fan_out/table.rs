@@ -38,7 +38,7 @@ use core::mem::offset_of;
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::inline::Wakes;
-use super::ready::{BITS, DIRECT, GROUPS, Hub, NEAR, Path, Round, Word, Words};
+use super::ready::{BITS, DIRECT, Hub, Path, Round, Word, Words, groups_for};
 use crate::sync::{AtomicBool, Ordering, const_fn, new_array};
 
 /// What the wakers of one fan-out write to, where nothing may be allocated.
@@ -94,12 +94,11 @@ struct Block {
     word: Word,
     /// How many blocks come before this one.
     back: usize,
-    /// That of the group with the same number, in the first [`GROUPS`] blocks.
+    /// That of the group with the same number, in as many blocks as there are groups.
     group: Word,
 }
 
-const _: () =
-    assert!(GROUPS < NEAR && align_of::<Block>() >= BITS && offset_of!(WakeTable<1>, blocks) == size_of::<Header>());
+const _: () = assert!(align_of::<Block>() >= BITS && offset_of!(WakeTable<1>, blocks) == size_of::<Header>());
 
 /// Futures are polled when they were woken, by way of a [`WakeTable`] that the stream has for itself.
 pub struct Tabled<const W: usize> {
@@ -129,8 +128,8 @@ unsafe fn wake(data: *const ()) {
     let is_news = if block.back == 0 && bit < DIRECT {
         hub.wake_direct(bit)
     } else {
-        let Path { flag, far } = Path::to(block.back, GROUPS);
-        // SAFETY: as above; a word that is far off has more than `GROUPS` blocks before it.
+        let Path { flag, far } = Path::to(block.back);
+        // SAFETY: as above; a word that is far off has more blocks before it than its group has groups before it.
         let group = far.map(|(group, member)| unsafe { (&(*first.add(group)).group, member) });
         hub.wake(&block.word, bit, flag, group)
     };
@@ -204,7 +203,7 @@ impl<const W: usize> Words for WakeTable<W> {
 
     #[inline]
     fn groups(&self) -> usize {
-        GROUPS
+        groups_for(W)
     }
 
     #[inline]

@@ -10,9 +10,9 @@ use crate::sync::{AtomicBool, UnsafeCell};
 
 /// Some words, and for each waker a place to write to before it wakes.
 struct Shared {
-    /// The first word that wakers use.
-    first: usize,
     hub: Hub,
+    /// The numbers of the words, of which there may be few although the numbers are high.
+    numbers: Vec<usize>,
     words: Vec<Word>,
     groups: Vec<Word>,
     written: Vec<UnsafeCell<usize>>,
@@ -25,11 +25,11 @@ unsafe impl Sync for Shared {}
 
 impl Words for Shared {
     fn count(&self) -> usize {
-        self.words.len()
+        self.numbers.last().unwrap() + 1
     }
 
     fn word(&self, number: usize) -> &Word {
-        &self.words[number]
+        &self.words[self.numbers.binary_search(&number).expect("a word that somebody woke")]
     }
 
     fn groups(&self) -> usize {
@@ -43,22 +43,21 @@ impl Words for Shared {
 
 impl Shared {
     fn new(words: usize, wakers: usize, direct: usize) -> Arc<Self> {
-        Self::from(0, words, wakers, direct)
+        Self::of((0..words).collect(), wakers, direct)
     }
 
-    /// Wakers use words from `first` on, up to `words`.
-    fn from(first: usize, words: usize, wakers: usize, direct: usize) -> Arc<Self> {
+    fn of(numbers: Vec<usize>, wakers: usize, direct: usize) -> Arc<Self> {
         Arc::new(Self {
-            first,
             hub: Hub::new(),
-            words: (0..words).map(|_| Word::new()).collect(),
-            groups: (0..GROUPS).map(|_| Word::new()).collect(),
+            words: numbers.iter().map(|_| Word::new()).collect(),
+            groups: (0..groups_for(numbers.last().unwrap() + 1)).map(|_| Word::new()).collect(),
+            numbers,
             written: (0..wakers).map(|_| UnsafeCell::new(0)).collect(),
             direct,
         })
     }
 
-    /// What waker `n` does: it has the bit of that number in word `n % words` of those that are used.
+    /// What waker `n` does: it has the bit of that number in word `n % words`.
     fn write_and_wake(&self, n: usize) {
         // SAFETY: see `Sync`.
         self.written[n].with_mut(|place| unsafe { *place += 1 });
@@ -66,7 +65,7 @@ impl Shared {
     }
 
     fn wake(&self, n: usize) {
-        let number = self.first + n % (self.words.len() - self.first);
+        let number = self.numbers[n % self.numbers.len()];
         self.set(number, n);
     }
 
@@ -74,9 +73,9 @@ impl Shared {
         let first = if number == 0 && bit < self.direct {
             self.hub.wake_direct(bit)
         } else {
-            let Path { flag, far } = Path::to(number, self.groups.len());
+            let Path { flag, far } = Path::to(number);
             let group = far.map(|(group, member)| (&self.groups[group], member));
-            self.hub.wake(&self.words[number], bit, flag, group)
+            self.hub.wake(self.word(number), bit, flag, group)
         };
         if first {
             self.hub.ring();
@@ -125,12 +124,13 @@ fn until_all_are_seen(shared: &Shared, wakers: usize) {
 }
 
 fn wakers_on_words(wakers: usize, words: usize, direct: usize, preemptions: usize) {
-    wakers_on_words_from(0, wakers, words, direct, preemptions);
+    wakers_on_words_of(&(0..words).collect::<Vec<_>>(), wakers, direct, preemptions);
 }
 
-fn wakers_on_words_from(first: usize, wakers: usize, words: usize, direct: usize, preemptions: usize) {
+fn wakers_on_words_of(numbers: &[usize], wakers: usize, direct: usize, preemptions: usize) {
+    let numbers = Vec::from(numbers);
     check(preemptions, move || {
-        let shared = Shared::from(first, first + words, wakers, direct);
+        let shared = Shared::of(numbers.clone(), wakers, direct);
         let threads: Vec<_> = (0..wakers)
             .map(|n| {
                 let shared = shared.clone();
@@ -186,17 +186,27 @@ fn two_wakers_on_top_and_one_on_another_word_are_all_seen() {
 
 #[test]
 fn two_wakers_on_one_word_far_off_are_both_seen() {
-    wakers_on_words_from(NEAR, 2, 1, 0, 3);
+    wakers_on_words_of(&[NEAR], 2, 0, 3);
 }
 
 #[test]
 fn two_wakers_on_two_words_of_a_group_are_both_seen() {
-    wakers_on_words_from(NEAR, 2, 2, 0, 3);
+    wakers_on_words_of(&[NEAR, NEAR + 1], 2, 0, 3);
+}
+
+#[test]
+fn two_wakers_on_words_of_two_groups_with_one_flag_are_both_seen() {
+    wakers_on_words_of(&[NEAR, NEAR + GROUPS * BITS], 2, 0, 3);
+}
+
+#[test]
+fn two_wakers_on_words_with_one_bit_in_a_group_are_both_seen() {
+    wakers_on_words_of(&[NEAR, NEAR + MOST_GROUPS * BITS], 2, 0, 3);
 }
 
 #[test]
 fn a_waker_on_a_near_word_and_one_far_off_are_both_seen() {
-    wakers_on_words_from(NEAR - 1, 2, 2, 0, 3);
+    wakers_on_words_of(&[NEAR - 1, NEAR], 2, 0, 3);
 }
 
 #[test]
@@ -216,7 +226,7 @@ fn nor_is_one_that_finds_its_bit_on_top_set() {
 
 fn woken_twice(first: usize, direct: usize) {
     check(3, move || {
-        let shared = Shared::from(first, first + 1, 1, direct);
+        let shared = Shared::of(Vec::from([first]), 1, direct);
         let done = Arc::new(AtomicBool::new(false));
         // The first wake says nothing; the second, which may find the bit still set, says that the future is done.
         shared.wake(0);
@@ -246,9 +256,10 @@ fn woken_twice(first: usize, direct: usize) {
 }
 
 #[test]
-fn a_bit_that_stands_for_several_words_finds_them_all() {
-    // Plain logic, no schedules: every fourth bit over more words than the groups have bits.
-    let shared = if cfg!(tollgate_loom) { return } else { Shared::new(NEAR + 2 * GROUPS * BITS + BITS + 3, 0, DIRECT) };
+fn a_flag_finds_all_its_groups_and_a_bit_of_a_group_all_its_words() {
+    // Plain logic, no schedules: every fourth bit over more words than all groups have bits.
+    let shared =
+        if cfg!(tollgate_loom) { return } else { Shared::new(NEAR + 2 * MOST_GROUPS * BITS + BITS + 3, 0, DIRECT) };
     let mut expected = Vec::new();
     for number in 0..shared.words.len() {
         for bit in (number % 4..BITS).step_by(4) {
@@ -270,9 +281,10 @@ fn what_is_woken_during_a_round_belongs_to_the_next() {
     if cfg!(tollgate_loom) {
         return;
     }
-    // On the word, on top, on both; and with words far off, of one group, and of one bit of it.
-    let same = NEAR + 1 + GROUPS * BITS;
-    for (direct, others) in [(0, &[][..]), (DIRECT, &[]), (2, &[]), (2, &[NEAR, NEAR + 1]), (2, &[NEAR + 1, same])] {
+    // On the word, on top, on both; and with words far off, of one group, of one flag, and of one bit of a group.
+    let [flag, bit] = [GROUPS, MOST_GROUPS].map(|groups| NEAR + 1 + groups * BITS);
+    let far = [&[NEAR, NEAR + 1], &[NEAR + 1, flag], &[NEAR + 1, bit]];
+    for (direct, others) in [(0, &[][..]), (DIRECT, &[]), (2, &[])].into_iter().chain(far.map(|far| (2, &far[..]))) {
         let shared = Shared::new(others.last().map_or(1, |last| last + 1), 0, direct);
         let mut woken = Vec::from([0, 1, 2]);
         woken.extend(others.iter().map(|number| number * BITS));

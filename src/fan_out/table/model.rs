@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::future::poll_fn;
 use core::task::Poll;
 
+use super::super::ready::NEAR;
 use super::*;
 use crate::sync::UnsafeCell;
 use crate::sync::model::{Arc, block_on, check, thread};
