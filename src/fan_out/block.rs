@@ -420,13 +420,13 @@ impl<T> Chunks<T> {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn entry_beyond_root(&self, number: usize) -> (NonNull<T>, *const ()) {
         let chunk = self.chunk(number / BITS);
         chunk.entry(number - chunk.blocks.start * BITS).expect("an entry that was made")
     }
 
-    #[inline(never)]
+    #[cold]
     fn word_beyond_root(&self, number: usize) -> &Word {
         self.chunk(number).word(number).expect("a block of this chunk")
     }
