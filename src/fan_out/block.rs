@@ -420,6 +420,7 @@ impl<T> Chunks<T> {
         }
     }
 
+    /// Cold, although with very many entries most are there: otherwise the way to all others gets longer.
     #[cold]
     fn entry_beyond_root(&self, number: usize) -> (NonNull<T>, *const ()) {
         let chunk = self.chunk(number / BITS);
