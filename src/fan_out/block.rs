@@ -420,13 +420,14 @@ impl<T> Chunks<T> {
         }
     }
 
-    #[inline(never)]
+    /// Cold, although with very many entries most are there: otherwise the way to all others gets longer.
+    #[cold]
     fn entry_beyond_root(&self, number: usize) -> (NonNull<T>, *const ()) {
         let chunk = self.chunk(number / BITS);
         chunk.entry(number - chunk.blocks.start * BITS).expect("an entry that was made")
     }
 
-    #[inline(never)]
+    #[cold]
     fn word_beyond_root(&self, number: usize) -> &Word {
         self.chunk(number).word(number).expect("a block of this chunk")
     }

@@ -349,18 +349,17 @@ impl Round {
         let Opened { mut number, mut members, mut next } =
             opened.unwrap_or_else(|| Opened { number: first, members: words.group(first).take(), next: count });
         loop {
-            if next >= count {
-                if members != 0 {
+            if next >= count && members == 0 {
+                number += GROUPS;
+                if number >= words.groups() {
+                    break;
+                }
+                members = words.group(number).take();
+            } else if self.bits == 0 {
+                if next >= count {
                     next = NEAR + number * BITS + members.trailing_zeros() as usize;
                     members &= members - 1;
-                } else {
-                    number += GROUPS;
-                    if number >= words.groups() {
-                        break;
-                    }
-                    members = words.group(number).take();
                 }
-            } else if self.bits == 0 {
                 self.base = next * BITS;
                 self.bits = words.word(next).take();
                 next += MOST_GROUPS * BITS;
