@@ -178,6 +178,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_plain_demand_needs_all_it_asks_for_and_an_empty_queue() {
+        assert!(!Demand::exactly(1).is_special() && !Demand::exactly(MAX).is_special());
+        assert!(Demand::exactly(0).is_special() && Demand::between(0, 2).is_special());
+        assert!(Demand::between(1, 2).is_special() && Demand::exactly(1).barging().is_special());
+    }
+
+    #[test]
     fn flags_survive_any_arithmetic_on_the_count() {
         let word = Word::new(3).with_waiters(true).closed();
         let debt = word.minus(MAX);
