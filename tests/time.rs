@@ -2,6 +2,8 @@
 #![cfg(feature = "std")]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests always have std")]
 
+mod support;
+
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures_core::FusedFuture;
 use futures_lite::future::block_on;
+use support::watched_lock::{WatchedLock, taken_by};
 use tollgate::time::{
     Clock, Deadline, FnTimer, ManualClock, QueueSleep, StdClock, ThreadTimer, Timer, TimerQueue, Until,
 };
@@ -379,6 +382,15 @@ fn the_driver_hears_of_a_sleep_before_it_comes_back_and_of_no_other() {
     let mut e = pin!(queue.sleep_until(8));
     assert!(poll(e.as_mut()).is_pending());
     assert_eq!(HEARD.take(), Some(8), "what was asked last is what the driver goes by");
+}
+
+#[test]
+fn a_hundred_newcomers_are_put_in_order_in_several_critical_sections() {
+    let queue = TimerQueue::<WatchedLock>::with_lock();
+    let mut sleeps: Vec<_> = (0..100).map(|n| Box::pin(queue.sleep_until(1000 + n))).collect();
+    assert!(sleeps.iter_mut().all(|sleep| poll(sleep.as_mut()).is_pending()));
+    let sections = taken_by(|| assert_eq!(queue.advance(1), Some(1000)));
+    assert!(sections >= 4, "the first of a hundred takes 99 comparisons, 32 in a section, not {sections} sections");
 }
 
 #[test]
