@@ -409,3 +409,44 @@ impl Hasher for Mix {
         mixed ^ (mixed >> 29)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// The most of those keys that are left together after so many steps down the tree.
+    fn crowd<K: Hash>(steps: u32, keys: impl Iterator<Item = K>) -> usize {
+        let mut below = vec![0; SIDES.pow(steps)];
+        for key in keys {
+            let mut rest = hash_of(&key);
+            let end = (0..steps).fold(0, |end, _| end * SIDES + side(&mut rest));
+            below[end] += 1;
+        }
+        below.into_iter().max().unwrap()
+    }
+
+    #[test]
+    fn the_tree_looks_at_two_bits_after_two_bits() {
+        let mut rest = 0b11_01_10_00;
+        assert_eq!([(); 5].map(|()| side(&mut rest)), [0, 2, 1, 3, 0]);
+    }
+
+    #[test]
+    fn keys_of_every_usual_kind_spread_over_the_tree() {
+        // Of as many balls as boxes, even in boxes drawn at random one has about six.
+        const FEW: usize = 12;
+        assert!(crowd(4, 0..=u8::MAX) <= FEW);
+        for shift in [0, 4, 16] {
+            assert!(crowd(5, (0..1024_u32).map(|n| n << shift)) <= FEW, "32 bits, shifted by {shift}");
+        }
+        for shift in [0, 8, 32, 48] {
+            assert!(crowd(5, (0..1024_u64).map(|n| n << shift)) <= FEW, "64 bits, shifted by {shift}");
+        }
+        assert!(crowd(5, 0..1024_usize) <= FEW);
+        assert!(crowd(5, (0..1024_u64).map(|n| (n, 7_u8))) <= FEW);
+        assert!(crowd(5, (0..1024_u64).map(|n| (7_u8, n))) <= FEW);
+        assert!(crowd(5, (0..1024_u64).map(u64::to_be_bytes)) <= FEW);
+        assert!(crowd(5, (0..1024).map(|n| alloc::format!("https://a.example/{n}"))) <= FEW);
+    }
+}
