@@ -773,7 +773,7 @@ where
     ///
     /// let mut jobs = stream::iter(0..10).fan_out_with(3, |_| yield_now());
     /// block_on(jobs.next());
-    /// assert_eq!(block_on(jobs.into_inner().collect::<Vec<_>>()), [3, 4, 5, 6, 7, 8, 9]); // the rest is for somebody else
+    /// assert_eq!(block_on(jobs.into_inner().collect::<Vec<_>>()), [3, 4, 5, 6, 7, 8, 9]); // what nobody took
     /// ```
     pub fn into_inner(self) -> St {
         self.source

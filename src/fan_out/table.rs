@@ -147,10 +147,15 @@ impl<const W: usize> WakeTable<W> {
     /// How many futures it has room for.
     ///
     /// ```
-    /// use tollgate::WakeTable;
+    /// use core::future::ready;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::{FanOutExt, WakeTable};
     ///
-    /// // Where pointers have 16 bits, it would be one too few.
-    /// const _: () = assert!(WakeTable::<1>::SLOTS > 16);
+    /// static TABLE: WakeTable<2> = WakeTable::new();
+    ///
+    /// // As many at once as the table has room for, whatever the width of a pointer.
+    /// let outputs = stream::iter(0..1000).map(ready).fan_out_inline::<{ WakeTable::<2>::SLOTS }>().wake_table(&TABLE);
+    /// assert_eq!(block_on(outputs.count()), 1000);
     /// ```
     pub const SLOTS: usize = W * BITS;
 
