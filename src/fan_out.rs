@@ -216,6 +216,15 @@ use crate::context::{Contextual, Within};
 pub use crate::semaphore::loan::Lender;
 
 /// Fan-out for every [`Stream`].
+///
+/// ```
+/// use futures_lite::{StreamExt, future::block_on, stream};
+/// use tollgate::FanOutExt; // all streams have the methods then
+///
+/// let lengths = stream::iter(["a", "bb", "ccc"]).fan_out_with(2, |text| async move { text.len() });
+/// let squares = lengths.fan_out_with(2, |length| async move { length * length }); // a fan-out is one too
+/// assert_eq!(block_on(squares.fold(0, |sum, square| async move { sum + square })), 14);
+/// ```
 pub trait FanOutExt: Stream {
     /// Runs the futures that this stream yields, at most `limit` at once, and yields their outputs.
     ///
@@ -430,6 +439,20 @@ type ScheduleOf<Item, M> = <<M as Launch<Item>>::Alarm as schedule::Alarm>::Sche
 /// In which order outputs are handed out: [`Unordered`], [`Ordered`] or [`Keyed`].
 ///
 /// This trait is sealed: an order has to keep the books of the engine.
+///
+/// ```
+/// use futures_lite::{Stream, future::ready, stream};
+/// use tollgate::FanOutExt;
+/// use tollgate::fan_out::{FanOut, Launch, Order, Storage};
+///
+/// // For fan-outs of all kinds.
+/// fn is_idle<St: Stream, M: Launch<St::Item>, O: Order, S: Storage>(outputs: &FanOut<St, M, O, S>) -> bool {
+///     outputs.in_flight() + outputs.waiting() + outputs.finished() == 0
+/// }
+///
+/// assert!(is_idle(&stream::iter([ready(1)]).fan_out(2)));
+/// assert!(is_idle(&stream::iter([ready(1)]).fan_out_inline::<2>().ordered()));
+/// ```
 pub trait Order: sealed::Order {}
 
 /// Outputs as they complete; see [`FanOut::unordered`].
@@ -493,6 +516,20 @@ where
     /// # Panics
     ///
     /// If the stream was polled.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let jobs = stream::iter([9, 0]).fan_out_with(2, |steps| async move {
+    ///     for _ in 0..steps {
+    ///         future::yield_now().await;
+    ///     }
+    ///     steps
+    /// });
+    /// let jobs = jobs.ordered(); // a default of ours, and here we know better
+    /// assert_eq!(block_on(jobs.unordered().collect::<Vec<_>>()), [0, 9]);
+    /// ```
     #[track_caller]
     pub fn unordered(self) -> FanOut<St, M, Unordered, S> {
         self.rebuild(|source, settings| (source, settings))
@@ -639,37 +676,105 @@ where
     }
 
     /// How many futures are running: started and not finished.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let mut jobs = stream::iter(0..10).fan_out_with(3, |_| yield_now());
+    /// assert_eq!(jobs.in_flight(), 0, "nothing runs before it is polled");
+    /// block_on(jobs.next());
+    /// assert_eq!(jobs.in_flight(), 2, "of three, one was handed out");
+    /// ```
     pub fn in_flight(&self) -> usize {
         self.engine.slots().running()
     }
 
     /// How many items were taken from the source and wait for a place to run in. Without a [`window`](Self::window) above
     /// the limit there are none.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let mut jobs = stream::iter(0..10).fan_out_with(1, |_| yield_now()).window(5);
+    /// block_on(jobs.next());
+    /// assert_eq!(jobs.in_flight(), 1);
+    /// assert_eq!(jobs.waiting(), 3, "what fills the window, in which the output just had counts until the next poll");
+    /// ```
     pub fn waiting(&self) -> usize {
         self.engine.slots().waiting()
     }
 
     /// How many outputs are there and not handed out yet.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::{future::block_on, future::yield_now, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let mut outputs = pin!(stream::iter(0..10).fan_out_with(3, |n| async move { n }));
+    /// block_on(outputs.as_mut().drive_while(yield_now()));
+    /// assert_eq!(outputs.finished(), 3, "while the consumer did something else");
+    /// ```
     pub fn finished(&self) -> usize {
         self.engine.slots().finished()
     }
 
     /// The source.
+    ///
+    /// ```
+    /// use futures_lite::{Stream, StreamExt, future::block_on, future::yield_now, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let mut jobs = stream::iter(0..10).fan_out_with(3, |_| yield_now());
+    /// block_on(jobs.next());
+    /// assert_eq!(jobs.get_ref().size_hint(), (7, Some(7))); // what was not even taken
+    /// ```
     pub fn get_ref(&self) -> &St {
         &self.source
     }
 
     /// The source. What is taken from it directly is not fanned out.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let mut lengths = stream::iter(["a header", "a", "bb"]).fan_out_with(2, |line| async move { line.len() });
+    /// assert_eq!(block_on(lengths.get_mut().next()), Some("a header"));
+    /// assert_eq!(block_on(lengths.next()), Some(1));
+    /// ```
     pub fn get_mut(&mut self) -> &mut St {
         &mut self.source
     }
 
     /// The source, pinned. What is taken from it directly is not fanned out.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let source = stream::unfold(1, |n| async move { Some((n, n + 1)) }); // cannot be moved once it was polled
+    /// let mut squares = pin!(source.fan_out_with(2, |n| async move { n * n }));
+    /// assert_eq!(block_on(squares.as_mut().get_pin_mut().next()), Some(1));
+    /// assert_eq!(block_on(squares.next()), Some(4));
+    /// ```
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut St> {
         self.project().source
     }
 
     /// The source alone. Items, futures and outputs that are in between are dropped.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
+    /// use tollgate::FanOutExt;
+    ///
+    /// let mut jobs = stream::iter(0..10).fan_out_with(3, |_| yield_now());
+    /// block_on(jobs.next());
+    /// assert_eq!(block_on(jobs.into_inner().collect::<Vec<_>>()), [3, 4, 5, 6, 7, 8, 9]); // what nobody took
+    /// ```
     pub fn into_inner(self) -> St {
         self.source
     }

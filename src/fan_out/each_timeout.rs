@@ -43,7 +43,8 @@ pin_project! {
 }
 
 pin_project! {
-    /// A future whose output is in `Ok`. Whoever polls it looks after its deadline.
+    /// A future whose output is in `Ok`; what runs after [`FanOut::each_timeout`]. Whoever polls it looks after its
+    /// deadline.
     pub struct Timed<F> {
         #[pin]
         future: F,

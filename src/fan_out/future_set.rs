@@ -203,16 +203,51 @@ impl<F, L: RawLock> FutureSet<F, L> {
     }
 
     /// How many futures there is room for in all.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use tollgate::FutureSet;
+    ///
+    /// let set = FutureSet::with_capacity(4);
+    /// for n in 0..set.capacity() {
+    ///     assert!(set.try_push(ready(n)).is_ok());
+    /// }
+    /// assert_eq!(set.len(), set.capacity());
+    /// ```
     pub fn capacity(&self) -> usize {
         self.places.capacity()
     }
 
     /// How many futures are in the set. The number may be old as soon as it is there.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::future::block_on;
+    /// use tollgate::FutureSet;
+    ///
+    /// let set = FutureSet::with_capacity(4);
+    /// set.try_push(ready(1)).unwrap();
+    /// set.try_push(ready(2)).unwrap();
+    /// block_on(set.next());
+    /// assert_eq!(set.len(), 1, "what was handed out is not in it");
+    /// ```
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
     /// Whether no future is in the set.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::future::block_on;
+    /// use tollgate::FutureSet;
+    ///
+    /// let set = FutureSet::with_capacity(4);
+    /// set.try_push(ready(1)).unwrap();
+    /// while !set.is_empty() {
+    ///     assert_eq!(block_on(set.next()), Some(1));
+    /// }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -336,6 +371,18 @@ impl<F: Future, L: RawLock> FutureSet<F, L> {
     /// # Panics
     ///
     /// If the set is being polled, and when a future does.
+    ///
+    /// ```
+    /// use core::future::pending;
+    /// use core::task::{Context, Poll, Waker};
+    /// use tollgate::FutureSet;
+    ///
+    /// let set = FutureSet::with_capacity(1);
+    /// let cx = &mut Context::from_waker(Waker::noop());
+    /// assert_eq!(set.poll_next(cx), Poll::Ready(None));
+    /// set.try_push(pending::<()>()).unwrap();
+    /// assert_eq!(set.poll_next(cx), Poll::Pending);
+    /// ```
     #[track_caller]
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
         // Dropped after the turn, so that those who wait for room may poll the set when they are woken.

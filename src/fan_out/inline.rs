@@ -49,7 +49,8 @@ pin_project! {
     }
 }
 
-/// How futures in place are woken.
+/// How futures in place are woken: [`PollAll`] or [`Tabled`](super::Tabled), the latter made by
+/// [`FanOut::wake_table`](super::FanOut::wake_table).
 ///
 /// This trait is sealed: it is only there to tell the two ways apart.
 pub trait Wakes: super::sealed::Sealed {

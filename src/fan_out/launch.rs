@@ -13,7 +13,8 @@ use super::slots::Weight;
 /// How an item becomes a future: it [is one](Direct), or a closure [makes one](With). Around that may be what it needs to
 /// start: a [weight](super::Weighted), a [key](super::KeyedBy), a [permit](super::Permitted).
 ///
-/// This trait is sealed: it is only there to name the type of that future.
+/// This trait is sealed: it is only there to name the type of that future. [`Order`](super::Order) shows a function
+/// that takes fan-outs of all kinds.
 pub trait Launch<Item>: Sealed {
     /// What runs.
     type Future: Future;

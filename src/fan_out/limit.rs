@@ -54,6 +54,15 @@ if_default_lock! {
             /// A limit of `n` at first, with the default lock. 0 is a pause.
             ///
             /// [`Semaphore::MAX_PERMITS`] and anything above are as good as no limit.
+            ///
+            /// ```
+            /// use tollgate::Limit;
+            ///
+            /// static UPLOADS: Limit = Limit::new(4);
+            ///
+            /// assert_eq!(UPLOADS.get(), 4);
+            /// assert_eq!(Limit::new(usize::MAX).get(), usize::MAX); // none, until one is set
+            /// ```
             #[must_use]
             pub const fn new(n: usize) -> Self {
                 Self::with_lock(n)
@@ -67,6 +76,15 @@ impl<L: RawLock> Limit<L> {
         /// A limit of `n` at first, with the lock that its type names.
         ///
         /// A constructor of its own because `Limit::new(3)` has to know its lock without being told.
+        ///
+        /// ```
+        /// use core::future::ready;
+        /// use futures_lite::{StreamExt, future::block_on, stream};
+        /// use tollgate::{FanOutExt, Limit, LocalLock};
+        ///
+        /// let limit = Limit::<LocalLock>::with_lock(2); // for streams on one thread
+        /// assert_eq!(block_on(stream::iter(0..10).fan_out_with(8, ready).limit_by(&limit).count()), 10);
+        /// ```
         #[must_use]
         pub const fn with_lock(n: usize) -> Self {
             Self { room: Semaphore::with_lock(if n < MOST { n } else { MOST }) }
@@ -98,6 +116,14 @@ impl<L: RawLock> Limit<L> {
 
     /// The limit as it was set last, which is the one that streams hold to. No limit, from [`Semaphore::MAX_PERMITS`] on, is
     /// `usize::MAX`.
+    ///
+    /// ```
+    /// use tollgate::Limit;
+    ///
+    /// let limit = Limit::new(8);
+    /// limit.set(limit.get() / 2); // the server says that it is busy
+    /// assert_eq!(limit.get(), 4);
+    /// ```
     #[must_use]
     pub fn get(&self) -> usize {
         let limit = total(&self.room);
@@ -105,6 +131,16 @@ impl<L: RawLock> Limit<L> {
     }
 
     /// How many more futures could start now. The number may be old as soon as it is there.
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
+    /// use tollgate::{FanOutExt, Limit};
+    ///
+    /// let limit = Limit::new(4);
+    /// let mut jobs = stream::iter(0..10).fan_out_with(3, |_| yield_now()).limit_by(&limit);
+    /// block_on(jobs.next());
+    /// assert_eq!((jobs.in_flight(), limit.free()), (2, 2));
+    /// ```
     #[must_use]
     pub fn free(&self) -> usize {
         self.room.available_permits()
@@ -156,6 +192,20 @@ where
 }
 
 /// What leads to a [`Limit`] and keeps it there: a reference, an `Arc`.
+///
+/// ```
+/// use core::future::ready;
+/// use futures_lite::{StreamExt, future::block_on, stream};
+/// use std::sync::Arc;
+/// use tollgate::{FanOutExt, Limit, fan_out::LimitHandle};
+///
+/// fn run(limit: impl LimitHandle) -> usize {
+///     block_on(stream::iter(0..10).fan_out_with(8, ready).limit_by(limit).count())
+/// }
+///
+/// assert_eq!(run(&Limit::new(2)), 10);
+/// assert_eq!(run(Arc::new(Limit::new(2))), 10);
+/// ```
 pub trait LimitHandle: Lender {}
 
 // === handles ===

@@ -41,7 +41,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// A future that gives a permit back when it is over.
+    /// A future that gives a permit back when it is over; what runs after [`FanOut::shared`] and [`FanOut::limit_by`].
     pub struct Holding<F, P>
     where
         P: Lender,

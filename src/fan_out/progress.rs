@@ -11,6 +11,22 @@ use super::{FanOut, Launch, Order, Storage, rest_unless_pending, sealed};
 /// [`TryFanOut`](super::TryFanOut).
 ///
 /// This trait is sealed: it is only there to name what the consumers work with.
+///
+/// ```
+/// use core::future::ready;
+/// use futures_lite::{future::block_on, stream};
+/// use tollgate::{FanOutExt, fan_out::{Progress, TryFanOut, TryPolicy}};
+///
+/// // Whatever is within.
+/// fn errors<S: Progress<Item = Result<T, E>>, T, E>(outputs: TryFanOut<S, E>) -> usize {
+///     let mut errors = 0;
+///     block_on(outputs.for_each(|outcome| ready(errors += usize::from(outcome.is_err()))));
+///     errors
+/// }
+///
+/// let outputs = stream::iter([Ok(1), Err("no"), Err("never")]).fan_out_with(2, ready);
+/// assert_eq!(errors(outputs.try_policy(TryPolicy::Continue)), 2);
+/// ```
 pub trait Progress: Stream + sealed::Sealed {
     /// As [`FanOut::poll_progress`].
     #[doc(hidden)]

@@ -11,13 +11,51 @@ use super::sealed;
 /// Where a [`FanOut`](super::FanOut) keeps its futures: [`Heap`] or [`Inline`].
 ///
 /// This trait is sealed: a storage has to keep futures in place and their wakers alive.
+///
+/// ```
+/// use core::future::{Ready, ready};
+/// use futures_lite::{Stream, StreamExt, future::block_on, stream};
+/// use tollgate::fan_out::{Direct, FanOut, FanOutExt, Ordered, Storage};
+///
+/// fn sum<St: Stream<Item = Ready<u32>>>(numbers: FanOut<St, Direct, Ordered, impl Storage>) -> u32 {
+///     block_on(numbers.fold(0, |sum, n| ready(sum + n)))
+/// }
+///
+/// assert_eq!(sum(stream::iter([ready(1), ready(2)]).fan_out(2).ordered()), 3);
+/// assert_eq!(sum(stream::iter([ready(1), ready(2)]).fan_out_inline::<2>().ordered()), 3);
+/// ```
 pub trait Storage: sealed::Storage {}
 
 /// In one allocation a stream, together with what their wakers write to. Needs feature `alloc`.
+///
+/// ```
+/// use core::future::{Ready, ready};
+/// use futures_lite::{Stream, StreamExt, future::block_on, stream};
+/// use tollgate::fan_out::{Direct, FanOut, FanOutExt, Ordered};
+///
+/// // It is the default, and so need not be named.
+/// fn numbers() -> FanOut<impl Stream<Item = Ready<u32>>, Direct, Ordered> {
+///     stream::iter([ready(1), ready(2)]).fan_out(2).ordered()
+/// }
+///
+/// assert_eq!(block_on(numbers().collect::<Vec<_>>()), [1, 2]);
+/// ```
 pub struct Heap(());
 
 /// In `N` slots inside the stream itself, woken as `K` says: by [polling all](PollAll), or by the words of a
 /// [wake table](super::Tabled).
+///
+/// ```
+/// use core::future::{Ready, ready};
+/// use futures_lite::{Stream, StreamExt, future::block_on, stream};
+/// use tollgate::fan_out::{Direct, FanOut, FanOutExt, Inline, Unordered};
+///
+/// fn numbers() -> FanOut<impl Stream<Item = Ready<u32>>, Direct, Unordered, Inline<2>> {
+///     stream::iter([ready(1), ready(2)]).fan_out_inline()
+/// }
+///
+/// assert_eq!(block_on(numbers().collect::<Vec<_>>()), [1, 2]);
+/// ```
 pub struct Inline<const N: usize, K = PollAll> {
     pub(super) wakes: K,
 }

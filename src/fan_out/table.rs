@@ -100,7 +100,8 @@ struct Block {
 
 const _: () = assert!(align_of::<Block>() >= BITS && offset_of!(WakeTable<1>, blocks) == size_of::<Header>());
 
-/// Futures are polled when they were woken, by way of a [`WakeTable`] that the stream has for itself.
+/// Futures are polled when they were woken, by way of a [`WakeTable`] that the stream has for itself; see
+/// [`FanOut::wake_table`](super::FanOut::wake_table).
 pub struct Tabled<const W: usize> {
     table: &'static WakeTable<W>,
     round: Round,
@@ -144,10 +145,29 @@ unsafe fn forget(_: *const ()) {}
 
 impl<const W: usize> WakeTable<W> {
     /// How many futures it has room for.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::{FanOutExt, WakeTable};
+    ///
+    /// static TABLE: WakeTable<2> = WakeTable::new();
+    ///
+    /// // As many at once as the table has room for, whatever the width of a pointer.
+    /// let outputs = stream::iter(0..1000).map(ready).fan_out_inline::<{ WakeTable::<2>::SLOTS }>().wake_table(&TABLE);
+    /// assert_eq!(block_on(outputs.count()), 1000);
+    /// ```
     pub const SLOTS: usize = W * BITS;
 
     const_fn! {
         /// A table that nobody has claimed.
+        ///
+        /// ```
+        /// use tollgate::WakeTable;
+        ///
+        /// static TABLE: WakeTable<1> = WakeTable::new();
+        /// assert!(!TABLE.is_claimed());
+        /// ```
         pub const fn new() -> Self {
             let mut blocks = new_array!(Block { word: Word::new(), back: 0, group: Word::new() }; W);
             let mut back = 0;
@@ -160,6 +180,19 @@ impl<const W: usize> WakeTable<W> {
     }
 
     /// Whether a stream has it.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::stream;
+    /// use tollgate::{FanOutExt, WakeTable};
+    ///
+    /// static TABLE: WakeTable<1> = WakeTable::new();
+    ///
+    /// let outputs = stream::iter([ready(1)]).fan_out_inline::<4>().wake_table(&TABLE);
+    /// assert!(TABLE.is_claimed());
+    /// drop(outputs);
+    /// assert!(!TABLE.is_claimed());
+    /// ```
     pub fn is_claimed(&self) -> bool {
         // ORDERING: Relaxed. It is news only, and may be old when it is read.
         self.header.claimed.load(Ordering::Relaxed)

@@ -55,21 +55,64 @@ impl<S, E> TryFanOut<S, E> {
     }
 
     /// What the first error does.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::stream;
+    /// use tollgate::{FanOutExt, fan_out::TryPolicy};
+    ///
+    /// let outputs = stream::iter([Ok(1), Err("no")]).fan_out_with(2, ready).try_policy(TryPolicy::Drain);
+    /// assert_eq!(outputs.policy(), TryPolicy::Drain);
+    /// ```
     pub fn policy(&self) -> TryPolicy {
         self.policy
     }
 
     /// The fan-out, unless an error cancelled it.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::{FanOutExt, fan_out::TryPolicy};
+    ///
+    /// let mut outputs = stream::repeat(Err::<(), _>("no")).fan_out_with(2, ready).try_policy(TryPolicy::Continue);
+    /// assert_eq!(block_on(outputs.next()), Some(Err("no")));
+    /// outputs.get_ref().unwrap().stop(); // and all errors of what is in flight still come
+    /// assert!(block_on(outputs.count()) < 2);
+    /// ```
     pub fn get_ref(&self) -> Option<&S> {
         self.stream.as_ref()
     }
 
     /// The fan-out, pinned, unless an error cancelled it. Errors that are taken from it directly do nothing.
+    ///
+    /// ```
+    /// use core::{future::ready, pin::pin};
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::{FanOutExt, fan_out::TryPolicy};
+    ///
+    /// let outputs = stream::iter([Err("may fail"), Ok(1)]).fan_out_with(1, ready);
+    /// let mut outputs = pin!(outputs.try_policy(TryPolicy::CancelRest));
+    /// assert_eq!(block_on(outputs.as_mut().get_pin_mut().unwrap().next()), Some(Err("may fail")));
+    /// assert_eq!(block_on(outputs.next()), Some(Ok(1)));
+    /// ```
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut S>> {
         self.project().stream.as_pin_mut()
     }
 
     /// The fan-out alone, unless an error cancelled it. An error that was kept for the end is dropped.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::{FanOutExt, fan_out::TryPolicy};
+    ///
+    /// let outputs = || stream::iter([Ok(1), Err("no")]).fan_out_with(1, ready).try_policy(TryPolicy::CancelRest);
+    /// assert_eq!(block_on(outputs().into_inner().unwrap().count()), 2);
+    /// let mut failed = outputs();
+    /// assert!(block_on(failed.find(Result::is_err)).is_some());
+    /// assert!(failed.into_inner().is_none(), "the error has dropped it");
+    /// ```
     pub fn into_inner(self) -> Option<S> {
         self.stream
     }
@@ -80,6 +123,17 @@ where
     S: Progress<Item = Result<T, E>>,
 {
     /// As [`FanOut::for_each`](super::FanOut::for_each): `f` gets each success, and what the policy lets through of errors.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{future::block_on, stream};
+    /// use tollgate::{FanOutExt, fan_out::TryPolicy};
+    ///
+    /// let outputs = stream::iter([Ok(1), Err("no"), Ok(2)]).fan_out_with(2, ready);
+    /// let mut seen = Vec::new();
+    /// block_on(outputs.try_policy(TryPolicy::CancelRest).for_each(|outcome| ready(seen.push(outcome))));
+    /// assert_eq!(seen, [Ok(1), Err("no")]);
+    /// ```
     pub fn for_each<F, B>(self, f: F) -> ForEach<Self, F, B>
     where
         F: FnMut(Result<T, E>) -> B,
@@ -89,11 +143,37 @@ where
     }
 
     /// As [`FanOut::drive_while`](super::FanOut::drive_while).
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::{StreamExt, future::block_on, future::yield_now, stream};
+    /// use tollgate::{FanOutExt, fan_out::TryPolicy};
+    ///
+    /// let outputs = stream::iter(["1", "2", "x"]).fan_out_with(2, |text| async { text.parse::<u32>() });
+    /// let mut outputs = pin!(outputs.ordered().try_policy(TryPolicy::CancelRest));
+    /// block_on(async {
+    ///     while let Some(Ok(_)) = outputs.next().await {
+    ///         outputs.as_mut().drive_while(yield_now()).await; // where the number is saved
+    ///     }
+    /// });
+    /// assert!(outputs.get_ref().is_none());
+    /// ```
     pub fn drive_while<B: Future>(self: Pin<&mut Self>, future: B) -> DriveWhile<'_, Self, B> {
         DriveWhile::new(self, future)
     }
 
     /// As [`FanOut::poll_progress`](super::FanOut::poll_progress).
+    ///
+    /// ```
+    /// use core::{future::ready, pin::Pin, task::{Context, Waker}};
+    /// use futures_lite::stream;
+    /// use tollgate::{FanOutExt, fan_out::TryPolicy};
+    ///
+    /// let outputs = stream::iter([Ok(1), Err("no"), Ok(2)]).fan_out_with(2, ready);
+    /// let mut outputs = outputs.try_policy(TryPolicy::CancelRest);
+    /// assert!(Pin::new(&mut outputs).poll_progress(&mut Context::from_waker(Waker::noop())).is_ready());
+    /// assert_eq!(outputs.get_ref().unwrap().finished(), 2); // an error counts when it is handed out
+    /// ```
     pub fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         Progress::poll_progress(self, cx)
     }

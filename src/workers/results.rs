@@ -81,6 +81,19 @@ impl<T> Results<T> {
     /// # Panics
     ///
     /// If `window` is zero, or more than memory can hold.
+    ///
+    /// ```
+    /// use core::{cell::Cell, future::ready};
+    /// use futures_lite::{future, stream};
+    ///
+    /// let taken = Cell::new(0);
+    /// let (workers, results) = tollgate::workers(stream::iter(1..=100), 1, |n| ready(taken.set(n)));
+    /// let _results = results.window(2);
+    /// for worker in workers {
+    ///     assert!(future::block_on(future::poll_once(worker)).is_none(), "it waits for somebody to read");
+    /// }
+    /// assert_eq!(taken.get(), 2);
+    /// ```
     #[track_caller]
     pub fn window(mut self, window: usize) -> Self {
         assert!(window > 0, "a window of 0 would never produce anything");
@@ -140,6 +153,17 @@ impl<T> Results<T> {
     }
 
     /// How many workers there are still: not finished, and not dropped.
+    ///
+    /// ```
+    /// use core::future::ready;
+    /// use futures_lite::{future::block_on, stream};
+    ///
+    /// let (mut workers, results) = tollgate::workers(stream::iter(1..=3), 2, ready);
+    /// drop(workers.pop());
+    /// assert_eq!(results.workers(), 1);
+    /// block_on(workers.pop().unwrap());
+    /// assert_eq!(results.workers(), 0, "all is done, or nobody is left to do it");
+    /// ```
     #[must_use]
     pub fn workers(&self) -> usize {
         self.board.workers()
