@@ -113,6 +113,18 @@ pin_project! {
     /// It takes its place in the queue at its first poll, if the token is not cancelled then. It may be polled by one task
     /// after another; the newest waker counts.
     ///
+    /// ```
+    /// # use tollgate::CancellationToken;
+    /// # use core::pin::pin;
+    /// # futures_lite::future::block_on(async {
+    /// let token = CancellationToken::new();
+    /// let mut stop = pin!(token.cancelled());
+    /// token.cancel();
+    /// stop.as_mut().await;
+    /// stop.await; // it may be asked again
+    /// # });
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// Drop it at any moment; it leaves nothing behind.
@@ -133,6 +145,16 @@ struct Borrowed<'a, L: RawLock>(&'a CancellationToken<'a, L>);
 /// It is sealed: [`RunUntilCancelled`] and [`OnCancel`] rely on what these two do.
 pub trait CancelSignal: Future<Output = ()> + sealed::Sealed {
     /// Whether the token is cancelled, which needs no waiting and no lock.
+    ///
+    /// ```
+    /// use tollgate::cancel::{CancelSignal, CancellationToken};
+    ///
+    /// let token = CancellationToken::new();
+    /// let signal = token.cancelled();
+    /// assert!(!signal.is_cancelled());
+    /// token.cancel();
+    /// assert!(signal.is_cancelled(), "nobody had to poll it");
+    /// ```
     fn is_cancelled(&self) -> bool;
 
     /// Stops waiting, for one who need not be woken any more. It is ready from then on.
@@ -265,6 +287,19 @@ impl<'p, L: RawLock> CancellationToken<'p, L> {
     }
 
     /// Whether this token was cancelled, by itself or from above. Takes no lock.
+    ///
+    /// ```
+    /// # use tollgate::CancellationToken;
+    /// let stop = CancellationToken::new();
+    /// let mut steps = 0;
+    /// while !stop.is_cancelled() {
+    ///     steps += 1;
+    ///     if steps == 3 {
+    ///         stop.cancel();
+    ///     }
+    /// }
+    /// assert_eq!(steps, 3);
+    /// ```
     #[inline]
     #[must_use]
     pub fn is_cancelled(&self) -> bool {

@@ -47,6 +47,20 @@ pub use owned::{AcquireOwned, OwnedPermit};
 /// Waiters live in the waiting futures, so waiting allocates nothing; `new` is `const`, so a semaphore can be a `static`;
 /// nothing here knows a runtime.
 ///
+/// ```
+/// use tollgate::Semaphore;
+///
+/// static SESSIONS: Semaphore = Semaphore::new(1);
+///
+/// # futures_lite::future::block_on(async {
+/// let session = SESSIONS.acquire().await?;
+/// assert!(SESSIONS.try_acquire().is_err(), "one at a time");
+/// drop(session);
+/// assert!(SESSIONS.try_acquire().is_ok());
+/// # Ok::<(), tollgate::Closed>(())
+/// # }).unwrap();
+/// ```
+///
 /// # Fairness
 ///
 /// First in, first out. Nobody overtakes a queued waiter, [`try_acquire`](Self::try_acquire) neither, and a large request
@@ -91,6 +105,17 @@ pub struct Semaphore<L: RawLock = DefaultLock> {
 }
 
 /// Permits on loan; dropping it gives them back.
+///
+/// ```
+/// # use tollgate::Semaphore;
+/// let gate = Semaphore::new(1);
+/// {
+///     let _permit = gate.try_acquire()?; // `_` alone would give it back at once
+///     assert_eq!(gate.available_permits(), 0);
+/// }
+/// assert_eq!(gate.available_permits(), 1);
+/// # Ok::<(), tollgate::TryAcquireError>(())
+/// ```
 #[must_use = "dropping a `Permit` gives its permits back at once"]
 pub struct Permit<'a, L: RawLock = DefaultLock> {
     semaphore: &'a Semaphore<L>,
@@ -102,6 +127,18 @@ pin_project! {
     ///
     /// It takes its place in the queue at its first poll, or at [`enroll`](Self::enroll). It may be polled by one task
     /// after another; the newest waker counts.
+    ///
+    /// ```
+    /// # use core::pin::pin;
+    /// # use tollgate::Semaphore;
+    /// let gate = Semaphore::new(0);
+    /// {
+    ///     let mut impatient = pin!(gate.acquire());
+    ///     impatient.as_mut().enroll();
+    ///     assert_eq!(gate.waiters(), 1);
+    /// }
+    /// assert_eq!(gate.waiters(), 0, "its place is given up");
+    /// ```
     ///
     /// # Cancel safety
     ///
@@ -118,11 +155,36 @@ pin_project! {
 }
 
 /// The semaphore was closed: no permits any more.
+///
+/// ```
+/// use core::pin::pin;
+/// use tollgate::{Closed, Semaphore};
+///
+/// let gate = Semaphore::new(0);
+/// let mut waiting = pin!(gate.acquire());
+/// waiting.as_mut().enroll();
+/// gate.close();
+/// assert_eq!(futures_lite::future::block_on(waiting).unwrap_err(), Closed);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Closed;
 
 /// Why permits could not be had at once.
+///
+/// ```
+/// use tollgate::{Semaphore, TryAcquireError};
+///
+/// fn status(gate: &Semaphore) -> u16 {
+///     match gate.try_acquire() {
+///         Ok(_permit) => 200,
+///         Err(TryAcquireError::NoPermits) => 429, // try again later
+///         Err(TryAcquireError::Closed) => 503,
+///     }
+/// }
+///
+/// assert_eq!(status(&Semaphore::new(0)), 429);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TryAcquireError {
@@ -570,12 +632,31 @@ impl<L: RawLock> fmt::Debug for Semaphore<L> {
 
 impl<'a, L: RawLock> Permit<'a, L> {
     /// How many permits this holds.
+    ///
+    /// ```
+    /// # use tollgate::Semaphore;
+    /// let rows = Semaphore::new(8);
+    /// let batch = rows.try_acquire_up_to(1..=32)?;
+    /// assert_eq!(batch.permits(), 8, "so many rows may be written");
+    /// # Ok::<(), tollgate::TryAcquireError>(())
+    /// ```
     #[must_use]
     pub const fn permits(&self) -> usize {
         self.permits
     }
 
     /// The semaphore that lent them.
+    ///
+    /// ```
+    /// # use tollgate::{Permit, Semaphore};
+    /// fn helpers(permit: &Permit<'_>) -> usize {
+    ///     permit.semaphore().available_permits() // the permit is all that is handed on
+    /// }
+    ///
+    /// let gate = Semaphore::new(3);
+    /// assert_eq!(helpers(&gate.try_acquire()?), 2);
+    /// # Ok::<(), tollgate::TryAcquireError>(())
+    /// ```
     #[must_use]
     pub const fn semaphore(&self) -> &'a Semaphore<L> {
         self.semaphore

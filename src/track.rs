@@ -62,6 +62,16 @@ pub use tracked::{Guard, Tracked};
 /// Work counts from the moment it is given to the tracker, polled or not, until its destructor has run. So when
 /// nothing is alive any more, nothing of it is left: no borrowed buffer, no open file, no permit.
 ///
+/// ```
+/// use tollgate::Tracker;
+///
+/// let tracker = Tracker::new();
+/// let job = tracker.track(async { "done" });
+/// assert_eq!(tracker.live(), 1, "it counts before it is polled");
+/// assert_eq!(futures_lite::future::block_on(job), "done");
+/// assert_eq!((tracker.live(), tracker.finished()), (0, 1));
+/// ```
+///
 /// # Closing
 ///
 /// [`close`](Self::close) refuses new work for ever. `tracker.close(); tracker.wait_empty().await` is a shutdown after
@@ -96,6 +106,16 @@ pub struct Tracker<L: RawLock = DefaultLock> {
 }
 
 /// The numbers of a [`Tracker`] at one moment: `started == live + finished + dropped_unfinished`.
+///
+/// ```
+/// use tollgate::track::{Counts, Tracker};
+///
+/// let tracker = Tracker::new();
+/// futures_lite::future::block_on(tracker.track(async {}));
+/// drop(tracker.track(async {}));
+/// let Counts { started, finished, dropped_unfinished, .. } = tracker.counts();
+/// assert_eq!((started, finished, dropped_unfinished), (2, 1, 1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -116,6 +136,18 @@ pub struct Counts {
 ///
 /// What was alive then is forgiven: only what has been tracked since is a leak.
 ///
+/// ```
+/// use tollgate::Tracker;
+///
+/// static JOBS: Tracker = Tracker::new();
+/// let of_others = JOBS.guard();
+/// let before = JOBS.snapshot();
+/// futures_lite::future::block_on(JOBS.track(async {})); // what is to leave nothing behind
+/// assert!(JOBS.verify_none().is_err());
+/// assert!(before.verify_none().is_ok());
+/// # drop(of_others);
+/// ```
+///
 /// # Precision
 ///
 /// With the feature `locations` old and new are told apart one by one, as far as the table of places has room. Without it,
@@ -129,6 +161,20 @@ pub struct Snapshot<'t, L: RawLock = DefaultLock> {
 }
 
 /// The tracker was closed and takes no new work.
+///
+/// ```
+/// use tollgate::track::{Tracker, TrackerClosed};
+///
+/// fn accept(connections: &Tracker) -> Result<(), TrackerClosed> {
+///     let _alive = connections.try_guard()?;
+///     Ok(()) // ... or rather serve it
+/// }
+///
+/// let connections = Tracker::new();
+/// assert_eq!(accept(&connections), Ok(()));
+/// connections.close();
+/// assert_eq!(accept(&connections), Err(TrackerClosed));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TrackerClosed;
@@ -323,6 +369,19 @@ impl<L: RawLock> Tracker<L> {
     }
 
     /// Whether it was closed.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let mut accepted = 0;
+    /// while !tracker.is_closed() {
+    ///     accepted += 1;
+    ///     if accepted == 3 {
+    ///         tracker.close();
+    ///     }
+    /// }
+    /// assert_eq!(accepted, 3);
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.engine.word().is_closed()
@@ -331,6 +390,16 @@ impl<L: RawLock> Tracker<L> {
     // === numbers ===
 
     /// How many are alive. One load.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let one = tracker.guard();
+    /// let two = tracker.track(async {}); // polled or not
+    /// assert_eq!(tracker.live(), 2);
+    /// drop((one, two));
+    /// assert_eq!(tracker.live(), 0);
+    /// ```
     #[must_use]
     #[inline]
     pub fn live(&self) -> usize {
@@ -352,12 +421,30 @@ impl<L: RawLock> Tracker<L> {
     }
 
     /// How many were ever tracked. Takes the lock for a moment, as those below.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// drop(tracker.guard());
+    /// let alive = tracker.guard();
+    /// assert_eq!((tracker.started(), tracker.live()), (2, 1));
+    /// # drop(alive);
+    /// ```
     #[must_use]
     pub fn started(&self) -> usize {
         self.counts().started
     }
 
     /// How many of them ended by themselves: futures that were ready, guards that were dropped.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// futures_lite::future::block_on(tracker.track(async {}));
+    /// drop(tracker.guard());
+    /// drop(tracker.track(async {})); // was not ready
+    /// assert_eq!((tracker.finished(), tracker.started()), (2, 3));
+    /// ```
     #[must_use]
     pub fn finished(&self) -> usize {
         self.counts().finished
@@ -506,6 +593,16 @@ impl<L: RawLock> Snapshot<'_, L> {
     /// # Errors
     ///
     /// What of it is alive.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let before = tracker.snapshot();
+    /// let job = tracker.track(async {});
+    /// assert_eq!(before.verify_none().unwrap_err().count(), 1);
+    /// futures_lite::future::block_on(job);
+    /// assert_eq!(before.verify_none(), Ok(()));
+    /// ```
     #[cfg_attr(not(feature = "alloc"), allow(clippy::result_large_err, reason = "there is no box to keep it in"))]
     pub fn verify_none(&self) -> Result<(), Leaks> {
         self.tracker.engine.alive(Some(self.baseline)).map(Leaks::new).map_or(Ok(()), Err)

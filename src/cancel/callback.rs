@@ -65,11 +65,30 @@ impl<F, C> OnCancel<F, C> {
     }
 
     /// The function, unless it was called or stopped already.
+    ///
+    /// ```
+    /// # use tollgate::CancellationToken;
+    /// let token = CancellationToken::new();
+    /// let cleanup = token.on_cancel(|| "cleaned up");
+    /// // The work ended before anybody cancelled it; it cleans up itself.
+    /// let cleanup = cleanup.into_inner().unwrap();
+    /// assert_eq!(cleanup(), "cleaned up");
+    /// ```
     pub fn into_inner(self) -> Option<F> {
         self.f
     }
 
     /// Whether the function may still be called.
+    ///
+    /// ```
+    /// # use tollgate::CancellationToken;
+    /// let token = CancellationToken::new();
+    /// let mut closing = core::pin::pin!(token.on_cancel(|| "closed"));
+    /// assert!(closing.is_armed());
+    /// token.cancel();
+    /// assert_eq!(futures_lite::future::block_on(closing.as_mut()), "closed");
+    /// assert!(!closing.is_armed(), "it is called once");
+    /// ```
     #[must_use]
     pub fn is_armed(&self) -> bool {
         self.f.is_some()

@@ -45,24 +45,56 @@ impl Cause {
     pub const DEADLINE_EXCEEDED: Self = Self::new("deadline exceeded");
 
     /// A cause in words, with code 0.
+    ///
+    /// ```
+    /// # use tollgate::cancel::{CancellationToken, Cause};
+    /// const DISK_FULL: Cause = Cause::new("the disk is full");
+    ///
+    /// let token = CancellationToken::new();
+    /// token.cancel_with(DISK_FULL);
+    /// assert_eq!(token.cause(), Some(DISK_FULL));
+    /// ```
     #[must_use]
     pub const fn new(reason: &'static str) -> Self {
         Self::with_code(reason, 0)
     }
 
     /// A cause in words and with a code, whose meaning is yours.
+    ///
+    /// ```
+    /// # use tollgate::cancel::Cause;
+    /// const TERMINATED: Cause = Cause::with_code("signal", 15);
+    ///
+    /// assert_eq!(TERMINATED.to_string(), "signal (code 15)");
+    /// assert_ne!(TERMINATED, Cause::with_code("signal", 2), "the code tells them apart");
+    /// ```
     #[must_use]
     pub const fn with_code(reason: &'static str, code: u32) -> Self {
         Self { reason, code }
     }
 
     /// The words.
+    ///
+    /// ```
+    /// # use tollgate::cancel::{CancellationToken, Cause};
+    /// let token = CancellationToken::new();
+    /// token.cancel_with("low battery");
+    /// let answer = token.cause().map_or("done", |cause| cause.reason());
+    /// assert_eq!(answer, "low battery");
+    /// ```
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         self.reason
     }
 
     /// The code.
+    ///
+    /// ```
+    /// # use tollgate::cancel::Cause;
+    /// let cause = Cause::with_code("signal", 15);
+    /// assert_eq!(128 + cause.code(), 143, "what a shell would return");
+    /// assert_eq!(Cause::new("overheated").code(), 0);
+    /// ```
     #[must_use]
     pub const fn code(&self) -> u32 {
         self.code

@@ -38,12 +38,30 @@ impl<'a, L: RawLock> DropGuard<'a, L> {
     }
 
     /// The token.
+    ///
+    /// ```
+    /// # use tollgate::CancellationToken;
+    /// let token = CancellationToken::new();
+    /// let guard = token.drop_guard();
+    /// let part = guard.token().child_token(); // the guard is all that is at hand
+    /// drop(guard);
+    /// assert!(part.is_cancelled());
+    /// ```
     #[must_use]
     pub const fn token(&self) -> &'a CancellationToken<'a, L> {
         self.token
     }
 
     /// Lets the token be, and returns it.
+    ///
+    /// ```
+    /// # use tollgate::CancellationToken;
+    /// let token = CancellationToken::new();
+    /// let guard = token.drop_guard();
+    /// // ... what could fail did not fail:
+    /// let token = guard.disarm();
+    /// assert!(!token.is_cancelled());
+    /// ```
     pub fn disarm(self) -> &'a CancellationToken<'a, L> {
         let token = self.token;
         mem::forget(self);

@@ -73,6 +73,14 @@ pub(super) struct Upward<L: RawLock>(Option<Arc<CancellationToken<'static, L>>>)
 if_default_lock! {
     impl OwnedCancellationToken<DefaultLock> {
         /// A token without a parent, with the default lock.
+        ///
+        /// ```
+        /// # use tollgate::cancel::OwnedCancellationToken;
+        /// let token = OwnedCancellationToken::new();
+        /// let same = token.clone();
+        /// std::thread::spawn(move || same.cancel()).join().unwrap();
+        /// assert!(token.is_cancelled());
+        /// ```
         #[must_use]
         pub fn new() -> Self {
             Self::with_lock()
@@ -88,6 +96,16 @@ if_default_lock! {
 
 impl<L: RawLock> OwnedCancellationToken<L> {
     /// A token without a parent, with the lock that its type names.
+    ///
+    /// ```
+    /// # use tollgate::cancel::OwnedCancellationToken;
+    /// use tollgate::LocalLock;
+    ///
+    /// let token = OwnedCancellationToken::<LocalLock>::with_lock();
+    /// let child = token.child_token(); // for a task of the same thread
+    /// token.cancel();
+    /// assert!(child.is_cancelled());
+    /// ```
     #[must_use]
     pub fn with_lock() -> Self {
         Self::at(Node::root())
@@ -112,17 +130,44 @@ impl<L: RawLock> OwnedCancellationToken<L> {
     }
 
     /// A token of its own, which nothing that happens to this one reaches: see [`CancellationToken::detached`].
+    ///
+    /// ```
+    /// # use tollgate::cancel::OwnedCancellationToken;
+    /// let token = OwnedCancellationToken::new();
+    /// token.cancel();
+    /// let cleanup = token.detached().run_until_cancelled_owned(async { "flushed" });
+    /// let thread = std::thread::spawn(|| futures_lite::future::block_on(cleanup));
+    /// assert_eq!(thread.join().unwrap(), Some("flushed"));
+    /// ```
     #[must_use]
     pub fn detached(&self) -> Self {
         Self::with_lock()
     }
 
     /// Waits until this token is cancelled, and keeps it alive meanwhile.
+    ///
+    /// ```
+    /// # use tollgate::cancel::OwnedCancellationToken;
+    /// let token = OwnedCancellationToken::new();
+    /// let cancelled = token.clone().cancelled_owned();
+    /// let thread = std::thread::spawn(|| futures_lite::future::block_on(cancelled));
+    /// token.cancel();
+    /// assert!(thread.join().is_ok(), "it is woken and ends");
+    /// ```
     pub fn cancelled_owned(self) -> CancelledOwned<L> {
         CancelledOwned { wait: Wait::new(Owned(self)) }
     }
 
     /// As [`run_until_cancelled`](CancellationToken::run_until_cancelled), without a lifetime: to be spawned.
+    ///
+    /// ```
+    /// # use tollgate::cancel::OwnedCancellationToken;
+    /// let token = OwnedCancellationToken::new();
+    /// let job = token.clone().run_until_cancelled_owned(core::future::pending::<()>());
+    /// let thread = std::thread::spawn(|| futures_lite::future::block_on(job));
+    /// token.cancel();
+    /// assert_eq!(thread.join().unwrap(), None);
+    /// ```
     pub fn run_until_cancelled_owned<F>(self, future: F) -> RunUntilCancelled<F::IntoFuture, CancelledOwned<L>>
     where
         F: IntoFuture,
@@ -131,6 +176,15 @@ impl<L: RawLock> OwnedCancellationToken<L> {
     }
 
     /// As [`on_cancel`](CancellationToken::on_cancel), without a lifetime: to be spawned.
+    ///
+    /// ```
+    /// # use tollgate::cancel::OwnedCancellationToken;
+    /// let token = OwnedCancellationToken::new();
+    /// let closing = token.clone().on_cancel_owned(|| "closed");
+    /// let thread = std::thread::spawn(|| futures_lite::future::block_on(closing));
+    /// token.cancel();
+    /// assert_eq!(thread.join().unwrap(), "closed");
+    /// ```
     pub fn on_cancel_owned<F, T>(self, f: F) -> OnCancel<F, CancelledOwned<L>>
     where
         F: FnOnce() -> T,
@@ -201,18 +255,42 @@ impl<L: RawLock> fmt::Debug for OwnedCancellationToken<L> {
 
 impl<L: RawLock> OwnedDropGuard<L> {
     /// Sets what it gives as the cause instead of [`Cause::GUARD_DROPPED`].
+    ///
+    /// ```
+    /// # use tollgate::cancel::OwnedCancellationToken;
+    /// let token = OwnedCancellationToken::new();
+    /// let guard = token.clone().drop_guard().because("the worker is gone");
+    /// std::thread::spawn(move || drop(guard)).join().unwrap();
+    /// assert_eq!(token.cause().unwrap().reason(), "the worker is gone");
+    /// ```
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
         self.cause = cause.into();
         self
     }
 
     /// The token.
+    ///
+    /// ```
+    /// # use tollgate::cancel::OwnedCancellationToken;
+    /// let guard = OwnedCancellationToken::new().drop_guard();
+    /// let token = guard.token().clone();
+    /// std::thread::spawn(move || drop(guard)).join().unwrap();
+    /// assert!(token.is_cancelled());
+    /// ```
     #[must_use]
     pub fn token(&self) -> &OwnedCancellationToken<L> {
         self.token.as_ref().expect("only disarming takes it")
     }
 
     /// Lets the token be, and returns it.
+    ///
+    /// ```
+    /// # use tollgate::cancel::OwnedCancellationToken;
+    /// let guard = OwnedCancellationToken::new().drop_guard();
+    /// let thread = std::thread::spawn(|| guard.disarm()); // it ends well
+    /// let token = thread.join().unwrap();
+    /// assert!(!token.is_cancelled());
+    /// ```
     pub fn disarm(mut self) -> OwnedCancellationToken<L> {
         self.token.take().expect("only disarming takes it")
     }

@@ -56,21 +56,59 @@ impl<F, C> RunUntilCancelled<F, C> {
     }
 
     /// The future inside.
+    ///
+    /// ```
+    /// # use tollgate::CancellationToken;
+    /// # futures_lite::future::block_on(async {
+    /// let (connection, program) = (CancellationToken::new(), CancellationToken::new());
+    /// let mut closing = core::pin::pin!(program.run_until_cancelled(connection.on_cancel(|| "closed")));
+    /// program.cancel();
+    /// assert_eq!(closing.as_mut().await, None);
+    /// assert!(closing.inner().is_armed(), "it was not called");
+    /// # });
+    /// ```
     pub fn inner(&self) -> &F {
         &self.inner
     }
 
     /// The future inside, if this one is not pinned or need not be.
+    ///
+    /// ```
+    /// # use tollgate::CancellationToken;
+    /// let token = CancellationToken::new();
+    /// let mut answer = token.run_until_cancelled(core::future::ready(41));
+    /// *answer.inner_mut() = core::future::ready(42); // before it is begun
+    /// assert_eq!(futures_lite::future::block_on(answer), Some(42));
+    /// ```
     pub fn inner_mut(&mut self) -> &mut F {
         &mut self.inner
     }
 
     /// The future inside, to be finished after `None`, say.
+    ///
+    /// ```
+    /// # use tollgate::CancellationToken;
+    /// # futures_lite::future::block_on(async {
+    /// let token = CancellationToken::new();
+    /// let mut write = core::pin::pin!(token.run_until_cancelled(async { "all written" }));
+    /// token.cancel();
+    /// assert_eq!(write.as_mut().await, None);
+    /// assert_eq!(write.inner_pin_mut().await, "all written");
+    /// # });
+    /// ```
     pub fn inner_pin_mut(self: Pin<&mut Self>) -> Pin<&mut F> {
         self.project().inner
     }
 
     /// The future inside, without the token.
+    ///
+    /// ```
+    /// # use tollgate::CancellationToken;
+    /// let token = CancellationToken::new();
+    /// let job = token.run_until_cancelled(async { 42 });
+    /// token.cancel();
+    /// assert_eq!(futures_lite::future::block_on(job.into_inner()), 42, "the token does not matter any more");
+    /// ```
     pub fn into_inner(self) -> F {
         self.inner
     }

@@ -95,6 +95,19 @@ impl<L: RawLock> Semaphore<L> {
     /// # Panics
     ///
     /// As [`acquire_up_to`](Self::acquire_up_to).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// # futures_lite::future::block_on(async {
+    /// let credits = Arc::new(Semaphore::new(5));
+    /// let batch = credits.clone().acquire_up_to_owned(1..=3).await?;
+    /// let sender = std::thread::spawn(move || batch.permits()); // sends so many, then gives them back
+    /// assert_eq!(sender.join().unwrap(), 3);
+    /// assert_eq!(credits.available_permits(), 5);
+    /// # Ok::<(), tollgate::Closed>(())
+    /// # }).unwrap();
+    /// ```
     #[track_caller]
     pub fn acquire_up_to_owned(self: Arc<Self>, range: RangeInclusive<usize>) -> AcquireOwned<L> {
         AcquireOwned::new(self, checked_range(&range))
@@ -128,6 +141,17 @@ impl<L: RawLock> Semaphore<L> {
     /// # Panics
     ///
     /// If `n` exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// let megabytes = Arc::new(Semaphore::new(64));
+    /// let job = megabytes.clone().try_acquire_many_owned(48)?;
+    /// assert!(megabytes.clone().try_acquire_many_owned(32).is_err());
+    /// std::thread::spawn(move || drop(job)).join().unwrap();
+    /// assert!(megabytes.try_acquire_many_owned(32).is_ok());
+    /// # Ok::<(), tollgate::TryAcquireError>(())
+    /// ```
     #[track_caller]
     pub fn try_acquire_many_owned(self: Arc<Self>, n: usize) -> Result<OwnedPermit<L>, TryAcquireError> {
         self.try_owned(checked(n))
@@ -142,6 +166,17 @@ impl<L: RawLock> Semaphore<L> {
     /// # Panics
     ///
     /// As [`acquire_up_to`](Self::acquire_up_to).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// let cores = Arc::new(Semaphore::new(4));
+    /// let team = cores.clone().try_acquire_up_to_owned(2..=3)?;
+    /// assert_eq!(team.permits(), 3);
+    /// assert!(cores.try_acquire_up_to_owned(2..=3).is_err(), "one is too few");
+    /// # drop(team);
+    /// # Ok::<(), tollgate::TryAcquireError>(())
+    /// ```
     #[track_caller]
     pub fn try_acquire_up_to_owned(
         self: Arc<Self>,
@@ -159,18 +194,52 @@ impl<L: RawLock> Semaphore<L> {
 
 impl<L: RawLock> OwnedPermit<L> {
     /// How many permits this holds.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::{OwnedPermit, Semaphore};
+    /// struct Buffer {
+    ///     room: OwnedPermit, // given back with the buffer
+    /// }
+    ///
+    /// let kilobytes = Arc::new(Semaphore::new(64));
+    /// let buffer = Buffer { room: kilobytes.try_acquire_many_owned(16)? };
+    /// assert_eq!(buffer.room.permits(), 16);
+    /// # Ok::<(), tollgate::TryAcquireError>(())
+    /// ```
     #[must_use]
     pub const fn permits(&self) -> usize {
         self.permits
     }
 
     /// The semaphore that lent them.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// let gate = Arc::new(Semaphore::new(2));
+    /// let permit = gate.try_acquire_owned()?;
+    /// let helper = std::thread::spawn(move || permit.semaphore().clone().try_acquire_owned().is_ok());
+    /// assert!(helper.join().unwrap(), "a task with a permit can ask for another");
+    /// # Ok::<(), tollgate::TryAcquireError>(())
+    /// ```
     #[must_use]
     pub const fn semaphore(&self) -> &Arc<Semaphore<L>> {
         &self.semaphore
     }
 
     /// Splits `n` permits off, or returns `None` and leaves all here if there are fewer.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// let gate = Arc::new(Semaphore::new(3));
+    /// let mut rest = gate.clone().try_acquire_many_owned(3)?;
+    /// let one = rest.split(1).unwrap();
+    /// std::thread::spawn(move || drop(one)).join().unwrap(); // a part of the work, with its part of the permits
+    /// assert_eq!((rest.permits(), gate.available_permits()), (2, 1));
+    /// # Ok::<(), tollgate::TryAcquireError>(())
+    /// ```
     #[must_use = "what is split off is given back when it is dropped"]
     pub fn split(&mut self, n: usize) -> Option<Self> {
         self.permits = self.permits.checked_sub(n)?;
@@ -182,6 +251,17 @@ impl<L: RawLock> OwnedPermit<L> {
     /// # Panics
     ///
     /// If they come from another semaphore; both give back what they hold then.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// let gate = Arc::new(Semaphore::new(2));
+    /// let mut mine = gate.clone().try_acquire_owned()?;
+    /// let other = std::thread::spawn(|| gate.try_acquire_owned());
+    /// mine.merge(other.join().unwrap()?);
+    /// assert_eq!(mine.permits(), 2);
+    /// # Ok::<(), tollgate::TryAcquireError>(())
+    /// ```
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert!(Arc::ptr_eq(&self.semaphore, &other.semaphore), "permits of different semaphores cannot be merged");
@@ -189,6 +269,16 @@ impl<L: RawLock> OwnedPermit<L> {
     }
 
     /// Takes these permits out of existence instead of giving them back.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// let workers = Arc::new(Semaphore::new(2));
+    /// let retiring = workers.clone().try_acquire_owned()?;
+    /// std::thread::spawn(move || retiring.forget()).join().unwrap();
+    /// assert_eq!(workers.available_permits(), 1);
+    /// # Ok::<(), tollgate::TryAcquireError>(())
+    /// ```
     pub fn forget(mut self) {
         self.semaphore.engine.forget_lent(mem::take(&mut self.permits));
     }
@@ -215,18 +305,57 @@ impl<L: RawLock> AcquireOwned<L> {
     }
 
     /// Lets this request overtake, as [`Acquire::barging`](super::Acquire::barging).
+    ///
+    /// ```
+    /// # use core::pin::pin;
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// let gate = Arc::new(Semaphore::new(1));
+    /// let mut large = pin!(gate.clone().acquire_many_owned(2));
+    /// large.as_mut().enroll();
+    /// let small = gate.acquire_owned().barging();
+    /// let thread = std::thread::spawn(|| futures_lite::future::block_on(small).is_ok());
+    /// assert!(thread.join().unwrap(), "it did not wait for the large one");
+    /// ```
     pub fn barging(mut self) -> Self {
         self.wait.amend(Demand::barging);
         self
     }
 
     /// Queues ahead of lower priorities, as [`Acquire::priority`](super::Acquire::priority).
+    ///
+    /// ```
+    /// # use core::pin::pin;
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// let gate = Arc::new(Semaphore::new(0));
+    /// let mut usual = pin!(gate.clone().acquire_owned());
+    /// usual.as_mut().enroll();
+    /// let mut urgent = Box::pin(gate.clone().acquire_owned().priority(1));
+    /// urgent.as_mut().enroll();
+    /// gate.add_permits(1);
+    /// let permit = std::thread::spawn(|| futures_lite::future::block_on(urgent)).join().unwrap()?;
+    /// assert_eq!(gate.waiters(), 1, "the usual one came first and still waits");
+    /// # drop(permit);
+    /// # Ok::<(), tollgate::Closed>(())
+    /// ```
     pub fn priority(mut self, priority: u8) -> Self {
         self.wait.set_rank(priority);
         self
     }
 
     /// Takes the permits or a place in the queue now, as [`Acquire::enroll`](super::Acquire::enroll).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// let gate = Arc::new(Semaphore::new(1));
+    /// let mut first = Box::pin(gate.clone().acquire_owned());
+    /// first.as_mut().enroll(); // here, and not when the thread gets to run
+    /// assert!(gate.try_acquire().is_err());
+    /// let thread = std::thread::spawn(|| futures_lite::future::block_on(first).is_ok());
+    /// assert!(thread.join().unwrap());
+    /// ```
     pub fn enroll(self: Pin<&mut Self>) {
         self.project().wait.enroll();
     }
@@ -238,6 +367,22 @@ impl<L: RawLock> AcquireOwned<L> {
     /// # Panics
     ///
     /// If `n` exceeds [`Semaphore::MAX_PERMITS`].
+    ///
+    /// ```
+    /// # use core::pin::pin;
+    /// # use std::sync::Arc;
+    /// # use tollgate::Semaphore;
+    /// # futures_lite::future::block_on(async {
+    /// let gate = Arc::new(Semaphore::new(2));
+    /// let mut acquire = pin!(gate.clone().acquire_owned());
+    /// for n in 1..=2 {
+    ///     acquire.as_mut().reset(gate.clone(), n);
+    ///     let permit = acquire.as_mut().await?;
+    ///     assert_eq!(permit.permits(), n);
+    /// }
+    /// # Ok::<(), tollgate::Closed>(())
+    /// # }).unwrap();
+    /// ```
     #[track_caller]
     pub fn reset(self: Pin<&mut Self>, semaphore: Arc<Semaphore<L>>, n: usize) {
         self.project().wait.restart(Some(Owned(Some(semaphore))), checked(n));

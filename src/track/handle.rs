@@ -108,6 +108,16 @@ impl<H: Handle> Entrance<H> {
     /// # Panics
     ///
     /// As there.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let jobs = tracker.named("job");
+    /// let (one, two) = (jobs.track(async { 1 }), jobs.track(async { 2 }));
+    /// assert_eq!(tracker.live(), 2);
+    /// assert_eq!(futures_lite::future::block_on(one) + futures_lite::future::block_on(two), 3);
+    /// assert_eq!(tracker.finished(), 2);
+    /// ```
     #[track_caller]
     #[inline]
     pub fn track<F: Future>(&self, future: F) -> Tracked<F, H> {
@@ -123,6 +133,15 @@ impl<H: Handle> Entrance<H> {
     /// # Panics
     ///
     /// As there.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let jobs = tracker.named("job");
+    /// tracker.close();
+    /// let Err(refused) = jobs.try_track(async { "untracked" }) else { panic!("closed") };
+    /// assert_eq!(futures_lite::future::block_on(refused), "untracked");
+    /// ```
     #[track_caller]
     #[inline]
     pub fn try_track<F: Future>(&self, future: F) -> Result<Tracked<F, H>, F> {
@@ -137,6 +156,15 @@ impl<H: Handle> Entrance<H> {
     /// # Panics
     ///
     /// As there.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tollgate::Tracker;
+    /// let threads = Arc::new(Tracker::new());
+    /// let alive = threads.owned().guard(); // into a thread, though the tracker is no `static`
+    /// std::thread::spawn(move || drop(alive)).join().unwrap();
+    /// assert_eq!(threads.finished(), 1);
+    /// ```
     #[track_caller]
     #[inline]
     pub fn guard(&self) -> Guard<H> {
@@ -152,6 +180,15 @@ impl<H: Handle> Entrance<H> {
     /// # Panics
     ///
     /// As there.
+    ///
+    /// ```
+    /// # use tollgate::track::{Tracker, TrackerClosed};
+    /// let tracker = Tracker::new();
+    /// let connections = tracker.named("connection");
+    /// assert!(connections.try_guard().is_ok());
+    /// tracker.close();
+    /// assert_eq!(connections.try_guard().unwrap_err(), TrackerClosed);
+    /// ```
     #[track_caller]
     #[inline]
     pub fn try_guard(&self) -> Result<Guard<H>, TrackerClosed> {

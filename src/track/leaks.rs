@@ -10,6 +10,16 @@ use super::places::Report;
 /// It displays as `3 leaked: src/a.rs:10:5 x2 "worker", src/b.rs:7:9 x1`, and debugs as the same, so that an `unwrap` in a test
 /// tells it too. Without the feature `locations` it knows no places, and says how many alone.
 ///
+/// ```
+/// use tollgate::Tracker;
+///
+/// let tracker = Tracker::new();
+/// let forgotten = tracker.named("worker").guard();
+/// let leaks = tracker.verify_none().unwrap_err();
+/// assert!(leaks.to_string().starts_with("1 leaked"));
+/// # drop(forgotten);
+/// ```
+///
 /// # Size and cost
 ///
 /// With `alloc`, the places are in one allocation, made when there is something to tell. Without it they are inside: nothing
@@ -21,6 +31,17 @@ pub struct Leaks {
 }
 
 /// One place in [`Leaks`], and how much of what was tracked there is alive.
+///
+/// ```
+/// use tollgate::Tracker;
+///
+/// let tracker = Tracker::new();
+/// let workers = [(); 2].map(|()| tracker.named("worker").guard());
+/// for leak in tracker.verify_none().unwrap_err().iter() { // with the feature `locations`
+///     assert!(leak.to_string().ends_with(r#" x2 "worker""#), "{leak}");
+/// }
+/// # drop(workers);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leak {
     location: &'static Location<'static>,
@@ -43,12 +64,31 @@ impl Leaks {
     }
 
     /// How much is alive.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let forgotten = (tracker.guard(), tracker.track(async {}));
+    /// assert_eq!(tracker.verify_none().unwrap_err().count(), 2);
+    /// # drop(forgotten);
+    /// ```
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
     }
 
     /// The places where it was tracked, those with most of it first. There are none without the feature `locations`.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let workers = [(); 2].map(|()| tracker.named("worker").guard());
+    /// let reader = tracker.named("reader").guard();
+    /// let leaks = tracker.verify_none().unwrap_err();
+    /// let names: Vec<_> = leaks.iter().filter_map(|leak| leak.name()).collect();
+    /// assert_eq!(names, if cfg!(feature = "locations") { vec!["worker", "reader"] } else { vec![] });
+    /// # drop((workers, reader));
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = Leak> {
         self.report.leaks()
     }
@@ -56,6 +96,16 @@ impl Leaks {
     /// How much of it was tracked at places that are not in [`iter`](Self::iter), as the table of places was full.
     ///
     /// Without the feature `locations` that is all of it.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let forgotten = (tracker.guard(), tracker.guard());
+    /// let leaks = tracker.verify_none().unwrap_err();
+    /// let at_places: usize = leaks.iter().map(|leak| leak.count()).sum();
+    /// assert_eq!(at_places + leaks.elsewhere(), leaks.count());
+    /// # drop(forgotten);
+    /// ```
     #[must_use]
     pub fn elsewhere(&self) -> usize {
         self.count.saturating_sub(self.report.sum())
@@ -114,18 +164,48 @@ impl Leak {
     }
 
     /// The line of source that tracked it.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let (line, forgotten) = (line!(), tracker.guard());
+    /// for leak in tracker.verify_none().unwrap_err().iter() { // with the feature `locations`
+    ///     assert_eq!((leak.location().file(), leak.location().line()), (file!(), line));
+    /// }
+    /// # drop(forgotten);
+    /// ```
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.location
     }
 
     /// The name that it was tracked under.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let forgotten = tracker.named("worker").guard();
+    /// for leak in tracker.verify_none().unwrap_err().iter() { // with the feature `locations`
+    ///     assert_eq!(leak.name(), Some("worker"));
+    /// }
+    /// # drop(forgotten);
+    /// ```
     #[must_use]
     pub fn name(&self) -> Option<&'static str> {
         self.name
     }
 
     /// How much from there is alive.
+    ///
+    /// ```
+    /// # use tollgate::Tracker;
+    /// let tracker = Tracker::new();
+    /// let forgotten = [(); 3].map(|()| tracker.guard()); // all at one place
+    /// for leak in tracker.verify_none().unwrap_err().iter() { // with the feature `locations`
+    ///     assert_eq!(leak.count(), 3);
+    /// }
+    /// # drop(forgotten);
+    /// ```
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
