@@ -291,6 +291,11 @@ fn keys_may_be_owned_and_need_no_good_hash() {
             0.hash(state);
         }
     }
+    let gates = gates(5);
+    let mut jobs = stream::iter(0..5).fan_out_with(5, through_gate(&gates)).keyed(|n| Same(n.to_string()));
+    assert!(peek(&mut jobs).is_pending());
+    assert_eq!(jobs.in_flight(), 5, "keys of one hash run side by side all the same");
+
     let jobs = stream::iter(0..200usize).fan_out_with(50, |n| {
         Box::pin(async move {
             yields(n % 3).await;
