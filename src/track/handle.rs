@@ -8,7 +8,7 @@ use super::word::{MAX_LIVE, Refusal};
 use super::{Guard, Tracked, Tracker, TrackerClosed};
 use crate::sync::RawLock;
 
-/// What tracked work keeps of its tracker: `&Tracker`, or `Arc<Tracker>` where there are `Arc`s.
+/// What tracked work keeps of its tracker: [`&Tracker`](super::Tracker), or `Arc<Tracker>` where there are `Arc`s.
 ///
 /// Sealed, for it is only there to say both in one.
 pub trait Handle: Clone + sealed::Sealed {

@@ -51,7 +51,7 @@ pin_project! {
 
 /// Something that counts as alive until it is dropped: a thread, a connection, an interrupt's job, a buffer that is lent.
 ///
-/// Its drop counts as finished. It can be sent and moved like any value.
+/// Made by [`Tracker::guard`]. Its drop counts as finished. It can be sent and moved like any value.
 #[must_use = "a `Guard` counts as alive until it is dropped, which is at once if nobody keeps it"]
 pub struct Guard<H = &'static Tracker>
 where
