@@ -79,31 +79,100 @@ impl<F, T: Timer> Deadline<F, T> {
     }
 
     /// The future inside.
+    ///
+    /// ```
+    /// use core::{future::pending, time::Duration};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let step = pending::<()>().deadline(&clock, Duration::from_secs(1));
+    /// let request = step.deadline(&clock, Duration::from_secs(5));
+    /// assert_eq!(request.inner().expires_at(), Some(Duration::from_secs(1)));
+    /// ```
     pub fn inner(&self) -> &F {
         &self.inner
     }
 
     /// The future inside, if this one is not pinned or need not be.
+    ///
+    /// ```
+    /// use core::{future::ready, time::Duration};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = ready(1).timeout(&clock, Duration::from_secs(1));
+    /// *limited.inner_mut() = ready(2);
+    /// assert_eq!(futures_lite::future::block_on(limited), Ok(2));
+    /// ```
     pub fn inner_mut(&mut self) -> &mut F {
         &mut self.inner
     }
 
     /// The future inside, to be polled past its deadline, say.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::future::{block_on, yield_now};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::{Elapsed, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let answer = async { yield_now().await; 42 };
+    /// let mut limited = pin!(answer.timeout(&clock, Duration::ZERO));
+    /// assert_eq!(block_on(limited.as_mut()), Err(Elapsed));
+    /// assert_eq!(block_on(limited.as_mut().inner_pin_mut()), 42);
+    /// ```
     pub fn inner_pin_mut(self: Pin<&mut Self>) -> Pin<&mut F> {
         self.project().inner
     }
 
     /// The future inside, without its deadline.
+    ///
+    /// ```
+    /// use core::{future::ready, time::Duration};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let limited = ready(42).timeout(&clock, Duration::from_secs(1));
+    /// assert_eq!(futures_lite::future::block_on(limited.into_inner()), 42);
+    /// ```
     pub fn into_inner(self) -> F {
         self.inner
     }
 
     /// The timer.
+    ///
+    /// ```
+    /// use core::{future::pending, time::Duration};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let limited = pending::<()>().deadline(&clock, Duration::from_secs(3));
+    /// let left = limited.timer().saturating_since(limited.expires_at().unwrap(), limited.timer().now());
+    /// assert_eq!(left, Duration::from_secs(3));
+    /// ```
     pub fn timer(&self) -> &T {
         self.alarm.timer()
     }
 
     /// When the deadline is, or was. `None` if there is none, or if it counts from a first poll that was not yet.
+    ///
+    /// ```
+    /// use core::{future::pending, pin::pin, time::Duration};
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = pin!(pending::<()>().timeout(&clock, Duration::from_secs(1)));
+    /// assert_eq!(limited.expires_at(), None);
+    /// block_on(poll_once(limited.as_mut()));
+    /// assert_eq!(limited.expires_at(), Some(Duration::from_secs(1)));
+    /// ```
     pub fn expires_at(&self) -> Option<T::Instant> {
         self.alarm.instant()
     }
@@ -111,6 +180,19 @@ impl<F, T: Timer> Deadline<F, T> {
     /// Puts the deadline at `at`, earlier or later, past ones and none included. Poll this future again after it.
     ///
     /// A sleep that is under way is moved in place. After `Ok` this does nothing.
+    ///
+    /// ```
+    /// use core::{future::pending, pin::pin, time::Duration};
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::{Elapsed, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = pin!(pending::<()>().deadline(&clock, Duration::ZERO));
+    /// assert_eq!(block_on(limited.as_mut()), Err(Elapsed));
+    /// limited.as_mut().reset(Duration::from_secs(1));
+    /// assert_eq!(block_on(poll_once(limited)), None, "it has time again");
+    /// ```
     pub fn reset(self: Pin<&mut Self>, at: T::Instant) {
         self.project().alarm.reset(at);
     }
@@ -118,11 +200,35 @@ impl<F, T: Timer> Deadline<F, T> {
     /// Moves the deadline by `duration`, counted from where it was and not from now. Poll this future again after it.
     ///
     /// A deadline that leaves what the clock can represent is never reached. One that was cleared stays cleared.
+    ///
+    /// ```
+    /// use core::{future::pending, pin::pin, time::Duration};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = pin!(pending::<()>().deadline(&clock, Duration::from_secs(1)));
+    /// limited.as_mut().extend(Duration::from_secs(2));
+    /// assert_eq!(limited.expires_at(), Some(Duration::from_secs(3)));
+    /// ```
     pub fn extend(self: Pin<&mut Self>, duration: Duration) {
         self.project().alarm.extend(duration);
     }
 
     /// Takes the deadline away. Poll this future again after it.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::future::{block_on, yield_now};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let answer = async { yield_now().await; 42 };
+    /// let mut limited = pin!(answer.timeout(&clock, Duration::ZERO));
+    /// limited.as_mut().clear();
+    /// assert_eq!(block_on(limited), Ok(42));
+    /// ```
     pub fn clear(self: Pin<&mut Self>) {
         self.project().alarm.clear();
     }

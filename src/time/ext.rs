@@ -27,6 +27,16 @@ pub trait DeadlineExt: Future {
     ///
     /// It needs no clock. With a driver that has nothing but a delay it is a timeout:
     /// `read.until(delay.delay_ms(500))`.
+    ///
+    /// ```
+    /// use core::future::{pending, ready};
+    /// use futures_lite::future::block_on;
+    /// use tollgate::DeadlineExt;
+    ///
+    /// let button = || ready("pressed");
+    /// assert_eq!(block_on(pending::<u8>().until(button())), Err("pressed"));
+    /// assert_eq!(block_on(ready(42).until(button())), Ok(42));
+    /// ```
     fn until<S>(self, signal: S) -> Until<Self, S::IntoFuture>
     where
         Self: Sized,
@@ -44,6 +54,19 @@ pub trait DeadlineExt: Future {
     ///
     /// [`Elapsed`](super::Elapsed) once the future is pending and the duration is over, in the first poll already if it is
     /// zero. A duration that the clock cannot represent is never over.
+    ///
+    /// ```
+    /// use core::{pin::pin, future::pending, time::Duration};
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::{Elapsed, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut slow = pin!(pending::<u8>().timeout(&clock, Duration::from_secs(1)));
+    /// assert_eq!(block_on(poll_once(slow.as_mut())), None);
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(block_on(slow), Err(Elapsed));
+    /// ```
     fn timeout<T>(self, timer: T, duration: Duration) -> Deadline<Self, T>
     where
         Self: Sized,
@@ -60,6 +83,19 @@ pub trait DeadlineExt: Future {
     ///
     /// [`Elapsed`](super::Elapsed) once the future is pending and the clock has reached `at`, in the first poll already if
     /// that is past.
+    ///
+    /// ```
+    /// use core::{future::{pending, ready}, time::Duration};
+    /// use futures_lite::future::block_on;
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::{Elapsed, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let at = Duration::from_secs(1);
+    /// assert_eq!(block_on(ready(1).deadline(&clock, at)), Ok(1));
+    /// clock.advance(Duration::from_secs(1)); // what the first step has left
+    /// assert_eq!(block_on(pending::<u8>().deadline(&clock, at)), Err(Elapsed));
+    /// ```
     fn deadline<T>(self, timer: T, at: T::Instant) -> Deadline<Self, T>
     where
         Self: Sized,
@@ -130,6 +166,19 @@ pub trait DeadlineStreamExt: Stream {
     ///
     /// One item [`Elapsed`](super::Elapsed) once the stream is pending and the duration is over, then the end, or with
     /// [`repeating`](ItemTimeout::repeating) a fresh wait. A duration that the clock cannot represent is never over.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::{Elapsed, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut stuck = pin!(stream::iter([1]).chain(stream::pending()).item_timeout(&clock, Duration::ZERO));
+    /// assert_eq!(block_on(stuck.next()), Some(Ok(1)));
+    /// assert_eq!(block_on(stuck.next()), Some(Err(Elapsed)));
+    /// assert_eq!(block_on(stuck.next()), None);
+    /// ```
     fn item_timeout<T>(self, timer: T, duration: Duration) -> ItemTimeout<Self, T>
     where
         Self: Sized,
@@ -144,6 +193,19 @@ pub trait DeadlineStreamExt: Stream {
     ///
     /// One item [`Elapsed`](super::Elapsed) in the first poll at or after `at`, even if the stream has an item then, which
     /// stays in it; then the end.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::{Elapsed, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut hot = pin!(stream::repeat(1).stream_deadline(&clock, Duration::from_secs(1)));
+    /// assert_eq!(block_on(hot.next()), Some(Ok(1)));
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(block_on(hot.next()), Some(Err(Elapsed)));
+    /// ```
     fn stream_deadline<T>(self, timer: T, at: T::Instant) -> StreamDeadline<Self, T>
     where
         Self: Sized,

@@ -75,26 +75,86 @@ impl<S, T: Timer> ItemTimeout<S, T> {
     }
 
     /// The stream inside.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use futures_lite::{Stream, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let limited = stream::iter([1, 2, 3]).item_timeout(&clock, Duration::from_secs(1));
+    /// assert_eq!(limited.inner().size_hint(), (3, Some(3)));
+    /// ```
     pub fn inner(&self) -> &S {
         &self.inner
     }
 
     /// The stream inside, if this one is not pinned or need not be.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = stream::iter([1, 2]).item_timeout(&clock, Duration::from_secs(1));
+    /// assert_eq!(block_on(limited.inner_mut().next()), Some(1), "with all the time it takes");
+    /// assert_eq!(block_on(limited.collect::<Vec<_>>()), [Ok(2)]);
+    /// ```
     pub fn inner_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
     /// The stream inside.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::{StreamExt, future::{block_on, yield_now}, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::{Elapsed, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let late = stream::once_future(async { yield_now().await; 42 });
+    /// let mut limited = pin!(late.item_timeout(&clock, Duration::ZERO));
+    /// assert_eq!(block_on(limited.next()), Some(Err(Elapsed)));
+    /// assert_eq!(block_on(limited.as_mut().inner_pin_mut().next()), Some(42));
+    /// ```
     pub fn inner_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
         self.project().inner
     }
 
     /// The stream inside, without timeouts. No item is lost.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let limited = stream::iter([1, 2]).item_timeout(&clock, Duration::from_secs(1));
+    /// assert_eq!(block_on(limited.into_inner().collect::<Vec<_>>()), [1, 2]);
+    /// ```
     pub fn into_inner(self) -> S {
         self.inner
     }
 
     /// When the wait under way times out. `None` if there is none, or it never does.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::{StreamExt, future::{block_on, poll_once}, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = pin!(stream::pending::<u8>().item_timeout(&clock, Duration::from_secs(1)));
+    /// assert_eq!(limited.expires_at(), None);
+    /// block_on(poll_once(limited.next()));
+    /// assert_eq!(limited.expires_at(), Some(Duration::from_secs(1)));
+    /// ```
     pub fn expires_at(&self) -> Option<T::Instant> {
         self.alarm.instant()
     }

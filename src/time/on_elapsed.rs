@@ -50,26 +50,84 @@ impl<F, T: Timer, C> OnElapsed<F, T, C> {
     }
 
     /// The future inside.
+    ///
+    /// ```
+    /// use core::{future::pending, time::Duration};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let limited = pending::<()>().deadline(&clock, Duration::from_secs(5));
+    /// let noisy = limited.on_elapsed(&clock, Duration::from_secs(1), || println!("slow"));
+    /// assert_eq!(noisy.inner().expires_at(), Some(Duration::from_secs(5)));
+    /// ```
     pub fn inner(&self) -> &F {
         &self.inner
     }
 
     /// The future inside, if this one is not pinned or need not be.
+    ///
+    /// ```
+    /// use core::{future::ready, time::Duration};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut noisy = ready(1).on_elapsed(&clock, Duration::from_secs(1), || println!("slow"));
+    /// *noisy.inner_mut() = ready(2);
+    /// assert_eq!(futures_lite::future::block_on(noisy), 2);
+    /// ```
     pub fn inner_mut(&mut self) -> &mut F {
         &mut self.inner
     }
 
     /// The future inside.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::future::{block_on, yield_now};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let answer = async { yield_now().await; 42 };
+    /// let mut noisy = pin!(answer.on_elapsed(&clock, Duration::ZERO, || unreachable!("it is not asked")));
+    /// assert_eq!(block_on(noisy.as_mut().inner_pin_mut()), 42);
+    /// ```
     pub fn inner_pin_mut(self: Pin<&mut Self>) -> Pin<&mut F> {
         self.project().inner
     }
 
     /// The future inside alone. The function is dropped unless it has run.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use futures_lite::future::{block_on, yield_now};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let answer = async { yield_now().await; 42 };
+    /// let noisy = answer.on_elapsed(&clock, Duration::ZERO, || unreachable!("it was dropped"));
+    /// assert_eq!(block_on(noisy.into_inner()), 42);
+    /// ```
     pub fn into_inner(self) -> F {
         self.inner
     }
 
     /// When the function runs. `None` if it has run, was stopped, or is not needed any more.
+    ///
+    /// ```
+    /// use core::{future::pending, pin::pin, time::Duration};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut noisy = pin!(pending::<()>().on_elapsed(&clock, Duration::from_secs(1), || println!("slow")));
+    /// assert_eq!(noisy.expires_at(), Some(Duration::from_secs(1)));
+    /// noisy.as_mut().stop();
+    /// assert_eq!(noisy.expires_at(), None);
+    /// ```
     pub fn expires_at(&self) -> Option<T::Instant> {
         self.alarm.instant()
     }

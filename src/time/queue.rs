@@ -109,6 +109,20 @@ pin_project! {
     /// A sleep in a [`TimerQueue`]. It counts as soon as it is polled, and dropping it takes it out.
     ///
     /// Once over it stays over, and polling it again is ready again, until it is [`reset`](Self::reset).
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::time::TimerQueue;
+    ///
+    /// let timers = TimerQueue::new();
+    /// let mut sleep = pin!(timers.sleep_until(2));
+    /// assert_eq!(block_on(poll_once(sleep.as_mut())), None);
+    /// timers.advance(2);
+    /// block_on(sleep.as_mut());
+    /// sleep.as_mut().reset(4);
+    /// assert_eq!(block_on(poll_once(sleep)), None);
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct QueueSleep<'q, L = DefaultLock>
     where
@@ -125,6 +139,14 @@ if_default_lock! {
     impl TimerQueue<DefaultLock> {
         const_fn! {
             /// An empty queue at time zero with a tick of a millisecond and the default lock.
+            ///
+            /// ```
+            /// use tollgate::time::{Clock, TimerQueue};
+            ///
+            /// static TIMERS: TimerQueue = TimerQueue::new();
+            /// TIMERS.advance(20);
+            /// assert_eq!(TIMERS.now(), 20);
+            /// ```
             #[must_use]
             pub const fn new() -> Self {
                 Self::with_lock()
@@ -166,6 +188,14 @@ impl<L: RawLock> TimerQueue<L> {
     /// # Panics
     ///
     /// If that is zero; in a static, when it is compiled.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use tollgate::time::{Clock, TimerQueue};
+    ///
+    /// static TIMERS: TimerQueue = TimerQueue::new().ticks_per_second(32_768);
+    /// assert_eq!(TIMERS.checked_add(0, Duration::from_secs(2)), Some(65_536));
+    /// ```
     #[track_caller]
     #[must_use = "the queue is in what this returns"]
     pub const fn ticks_per_second(mut self, rate: u32) -> Self {
@@ -179,6 +209,16 @@ impl<L: RawLock> TimerQueue<L> {
     ///
     /// `clock` is called with no lock held. It must not go back, and must run at
     /// [`ticks_per_second`](Self::ticks_per_second).
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use tollgate::time::{Clock, TimerQueue};
+    ///
+    /// static COUNTER: AtomicU64 = AtomicU64::new(0); // a register of the chip
+    /// static TIMERS: TimerQueue = TimerQueue::new().clock(|| COUNTER.load(Ordering::Relaxed));
+    /// COUNTER.store(7, Ordering::Relaxed);
+    /// assert_eq!(TIMERS.now(), 7, "though nobody called `advance`");
+    /// ```
     #[must_use = "the queue is in what this returns"]
     pub const fn clock(mut self, clock: fn() -> u64) -> Self {
         self.clock = Some(clock);
@@ -190,6 +230,18 @@ impl<L: RawLock> TimerQueue<L> {
     ///
     /// It runs in the task that polls the sleep, with no lock held, and gets the tick. Two tasks may call it the wrong way
     /// round, so it should not set a timer, but see to it that `advance` is called soon, whose result is right.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::time::TimerQueue;
+    ///
+    /// static PENDING: AtomicBool = AtomicBool::new(false); // that of the timer's interrupt
+    /// static TIMERS: TimerQueue = TimerQueue::new().on_earlier(|_| PENDING.store(true, Ordering::Relaxed));
+    /// assert_eq!(TIMERS.advance(1), None, "there is no need to call it again");
+    /// block_on(poll_once(TIMERS.sleep_until(9)));
+    /// assert!(PENDING.load(Ordering::Relaxed), "now there is");
+    /// ```
     #[must_use = "the queue is in what this returns"]
     pub const fn on_earlier(mut self, hook: fn(u64)) -> Self {
         self.on_earlier = Some(hook);
@@ -204,6 +256,19 @@ impl<L: RawLock> TimerQueue<L> {
     /// # Panics
     ///
     /// If a waker panics, after all others were woken.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::time::TimerQueue;
+    ///
+    /// let timers = TimerQueue::new();
+    /// let (mut first, mut second) = (pin!(timers.sleep_until(5)), pin!(timers.sleep_until(9)));
+    /// block_on(poll_once(first.as_mut()));
+    /// block_on(poll_once(second.as_mut()));
+    /// assert_eq!(timers.advance(5), Some(9), "call again then");
+    /// block_on(first);
+    /// ```
     pub fn advance(&self, now: u64) -> Option<u64> {
         let mut next = None;
         if L::CHEAP {
@@ -244,21 +309,71 @@ impl<L: RawLock> TimerQueue<L> {
     }
 
     /// When the next one wants to be woken, if anyone does. `advance` should be called by then.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::time::TimerQueue;
+    ///
+    /// let timers = TimerQueue::new();
+    /// assert_eq!(timers.next_deadline(), None);
+    /// let mut sleep = pin!(timers.sleep_until(9));
+    /// block_on(poll_once(sleep.as_mut()));
+    /// assert_eq!(timers.next_deadline(), Some(9));
+    /// ```
     pub fn next_deadline(&self) -> Option<u64> {
         self.settled(tell_front)
     }
 
     /// How many sleeps are waiting to be woken.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::time::TimerQueue;
+    ///
+    /// let timers = TimerQueue::new();
+    /// let mut sleep = pin!(timers.sleep_until(9));
+    /// assert_eq!(timers.sleepers(), 0, "it was not polled");
+    /// block_on(poll_once(sleep.as_mut()));
+    /// assert_eq!(timers.sleepers(), 1);
+    /// ```
     pub fn sleepers(&self) -> usize {
         self.queue.with(|list| list.len())
     }
 
     /// A sleep that ends at `at`, and never if that is `u64::MAX`.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::time::TimerQueue;
+    ///
+    /// let timers = TimerQueue::new();
+    /// let mut sleep = pin!(timers.sleep_until(9));
+    /// timers.advance(8);
+    /// assert_eq!(block_on(poll_once(sleep.as_mut())), None);
+    /// timers.advance(9);
+    /// block_on(sleep);
+    /// ```
     pub fn sleep_until(&self, at: u64) -> QueueSleep<'_, L> {
         QueueSleep { waiting: Waiting::new(self, at, CLOCK_NOT_READ) }
     }
 
     /// A sleep that ends `duration` after this call.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::time::TimerQueue;
+    ///
+    /// let timers = TimerQueue::new(); // a tick is a millisecond
+    /// let mut sleep = pin!(timers.sleep(Duration::from_millis(2)));
+    /// timers.advance(2); // part of the first tick may have been over
+    /// assert_eq!(block_on(poll_once(sleep.as_mut())), None);
+    /// timers.advance(3);
+    /// block_on(sleep);
+    /// ```
     pub fn sleep(&self, duration: Duration) -> QueueSleep<'_, L> {
         self.sleep_until(self.after(self.now(), duration).unwrap_or(NEVER))
     }
@@ -388,6 +503,19 @@ impl<L: RawLock> QueueSleep<'_, L> {
     ///
     /// If it was polled and is not over, its task is woken at the new time without polling it again, and at once if that is
     /// past.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::future::{block_on, poll_once};
+    /// use tollgate::time::TimerQueue;
+    ///
+    /// let timers = TimerQueue::new();
+    /// let mut sleep = pin!(timers.sleep_until(2));
+    /// block_on(poll_once(sleep.as_mut()));
+    /// sleep.as_mut().reset(9);
+    /// block_on(poll_once(sleep.as_mut()));
+    /// assert_eq!(timers.next_deadline(), Some(9));
+    /// ```
     pub fn reset(self: Pin<&mut Self>, at: u64) {
         let waiting = self.project().waiting;
         let queue = waiting.queue();

@@ -8,6 +8,15 @@ use crate::sync::Instant;
 /// The system's monotonic clock, [`std::time::Instant`](crate::sync::Instant).
 ///
 /// A clock alone; with a way to sleep, as in [`FnTimer`](super::FnTimer), it is a timer.
+///
+/// ```
+/// use core::time::Duration;
+/// use tollgate::time::{Clock, StdClock};
+///
+/// let begun = StdClock.now();
+/// let at = StdClock.checked_add(begun, Duration::from_secs(1)).unwrap();
+/// assert_eq!(StdClock.saturating_since(at, begun), Duration::from_secs(1));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StdClock;
 

@@ -48,31 +48,102 @@ impl<S, T: Timer> StreamDeadline<S, T> {
     }
 
     /// The stream inside.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use futures_lite::{Stream, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let limited = stream::iter([1, 2, 3]).stream_deadline(&clock, Duration::from_secs(1));
+    /// assert_eq!(limited.inner().size_hint(), (3, Some(3)));
+    /// ```
     pub fn inner(&self) -> &S {
         &self.inner
     }
 
     /// The stream inside, if this one is not pinned or need not be.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::{Elapsed, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = stream::iter([1, 2]).stream_deadline(&clock, Duration::ZERO);
+    /// assert_eq!(block_on(limited.inner_mut().next()), Some(1));
+    /// assert_eq!(block_on(limited.collect::<Vec<_>>()), [Err(Elapsed)]);
+    /// ```
     pub fn inner_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
     /// The stream inside.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::{Elapsed, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = pin!(stream::iter([1, 2]).stream_deadline(&clock, Duration::ZERO));
+    /// assert_eq!(block_on(limited.next()), Some(Err(Elapsed)));
+    /// assert_eq!(block_on(limited.as_mut().inner_pin_mut().next()), Some(1), "it was not lost");
+    /// ```
     pub fn inner_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
         self.project().inner
     }
 
     /// The stream inside, without a deadline. No item is lost.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let limited = stream::iter([1, 2]).stream_deadline(&clock, Duration::ZERO);
+    /// assert_eq!(block_on(limited.into_inner().collect::<Vec<_>>()), [1, 2]);
+    /// ```
     pub fn into_inner(self) -> S {
         self.inner
     }
 
     /// When the deadline is. `None` if there is none, or the stream has come to its end.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = pin!(stream::empty::<u8>().stream_deadline(&clock, Duration::from_secs(1)));
+    /// assert_eq!(limited.expires_at(), Some(Duration::from_secs(1)));
+    /// assert_eq!(block_on(limited.next()), None);
+    /// assert_eq!(limited.expires_at(), None);
+    /// ```
     pub fn expires_at(&self) -> Option<T::Instant> {
         self.alarm.instant()
     }
 
     /// Puts the deadline at `at`, earlier or later. Poll this stream again after it. After the end this does nothing.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::{Elapsed, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = pin!(stream::repeat(1).stream_deadline(&clock, Duration::from_secs(1)));
+    /// limited.as_mut().reset(Duration::ZERO); // at once
+    /// assert_eq!(block_on(limited.next()), Some(Err(Elapsed)));
+    /// ```
     pub fn reset(self: Pin<&mut Self>, at: T::Instant) {
         self.project().alarm.reset(at);
     }
@@ -80,11 +151,35 @@ impl<S, T: Timer> StreamDeadline<S, T> {
     /// Moves the deadline by `duration`, counted from where it was and not from now. Poll this stream again after it.
     ///
     /// A deadline that leaves what the clock can represent is never reached. After the end this does nothing.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::stream;
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = pin!(stream::repeat(1).stream_deadline(&clock, Duration::from_secs(1)));
+    /// limited.as_mut().extend(Duration::from_secs(2));
+    /// assert_eq!(limited.expires_at(), Some(Duration::from_secs(3)));
+    /// ```
     pub fn extend(self: Pin<&mut Self>, duration: Duration) {
         self.project().alarm.extend(duration);
     }
 
     /// Takes the deadline away. After the end this does nothing.
+    ///
+    /// ```
+    /// use core::{pin::pin, time::Duration};
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::DeadlineStreamExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let mut limited = pin!(stream::repeat(1).stream_deadline(&clock, Duration::ZERO));
+    /// limited.as_mut().clear();
+    /// assert_eq!(block_on(limited.next()), Some(Ok(1)));
+    /// ```
     pub fn clear(self: Pin<&mut Self>) {
         self.project().alarm.clear();
     }

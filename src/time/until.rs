@@ -50,26 +50,74 @@ impl<F, S> Until<F, S> {
     }
 
     /// The future inside.
+    ///
+    /// ```
+    /// use core::{future::{pending, ready}, time::Duration};
+    /// use tollgate::DeadlineExt;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let answer = pending::<()>().deadline(&clock, Duration::from_secs(1)).until(ready("stop"));
+    /// assert_eq!(answer.inner().expires_at(), Some(Duration::from_secs(1)));
+    /// ```
     pub fn inner(&self) -> &F {
         &self.inner
     }
 
     /// The future inside, if this one is not pinned or need not be.
+    ///
+    /// ```
+    /// use core::future::{pending, ready};
+    /// use tollgate::DeadlineExt;
+    ///
+    /// let mut answer = ready(1).until(pending::<()>());
+    /// *answer.inner_mut() = ready(2);
+    /// assert_eq!(futures_lite::future::block_on(answer), Ok(2));
+    /// ```
     pub fn inner_mut(&mut self) -> &mut F {
         &mut self.inner
     }
 
     /// The future inside, to be polled past the signal, say.
+    ///
+    /// ```
+    /// use core::{future::ready, pin::pin};
+    /// use futures_lite::future::{block_on, yield_now};
+    /// use tollgate::DeadlineExt;
+    ///
+    /// let mut answer = pin!(async { yield_now().await; 42 }.until(ready("stop")));
+    /// assert_eq!(block_on(answer.as_mut()), Err("stop"));
+    /// assert_eq!(block_on(answer.as_mut().inner_pin_mut()), 42, "it was stopped half way, and finished");
+    /// ```
     pub fn inner_pin_mut(self: Pin<&mut Self>) -> Pin<&mut F> {
         self.project().inner
     }
 
     /// The future inside, without the signal.
+    ///
+    /// ```
+    /// use core::future::{pending, ready};
+    /// use tollgate::DeadlineExt;
+    ///
+    /// let answer = ready(42).until(pending::<()>());
+    /// assert_eq!(futures_lite::future::block_on(answer.into_inner()), 42);
+    /// ```
     pub fn into_inner(self) -> F {
         self.inner
     }
 
     /// Races against a new signal. Poll this future again after it; after `Ok` that is still an error.
+    ///
+    /// ```
+    /// use core::{future::{pending, ready}, pin::pin};
+    /// use futures_lite::future::block_on;
+    /// use tollgate::DeadlineExt;
+    ///
+    /// let mut answer = pin!(pending::<u8>().until(ready("first")));
+    /// assert_eq!(block_on(answer.as_mut()), Err("first"));
+    /// answer.as_mut().set_signal(ready("second"));
+    /// assert_eq!(block_on(answer), Err("second"));
+    /// ```
     pub fn set_signal(self: Pin<&mut Self>, signal: S) {
         let mut this = self.project();
         this.signal.set(signal);
