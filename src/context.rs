@@ -78,6 +78,19 @@ pub use within::{Contextual, Within};
 ///
 /// The token, the timer, its instant, and four words: 144 bytes with `ThreadTimer` on a 64-bit machine. A child is made
 /// without a lock and without touching its parent; [`with_timeout`](Self::with_timeout) reads the clock once.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tollgate::context::{Context, Interrupted};
+/// # use tollgate::time::ManualClock;
+/// let clock = ManualClock::new();
+/// let root = Context::new(&clock);
+/// let request = root.with_timeout(Duration::from_secs(5));
+/// let step = request.child();
+/// assert_eq!(step.remaining(), Some(Duration::from_secs(5)));
+/// request.cancel_with("the client went away");
+/// assert_eq!(step.check(), Err(Interrupted::Cancelled("the client went away".into())));
+/// ```
 pub struct Context<'p, T: Timer, L: RawLock = DefaultLock> {
     token: CancellationToken<'p, L>,
     limits: Limits<T>,
@@ -269,40 +282,113 @@ impl<'p, T: Timer, L: RawLock> Context<'p, T, L> {
     }
 
     /// Cancels this context and all below it.
+    ///
+    /// ```
+    /// # use tollgate::context::Context;
+    /// # use tollgate::time::ManualClock;
+    /// let clock = ManualClock::new();
+    /// let request = Context::new(&clock);
+    /// let step = request.child();
+    /// request.cancel();
+    /// assert!(step.check().is_err());
+    /// ```
     pub fn cancel(&self) {
         self.token.cancel();
     }
 
     /// Cancels this context and all below it, and says why. The first cause wins.
+    ///
+    /// ```
+    /// # use tollgate::context::{Context, Interrupted};
+    /// # use tollgate::time::ManualClock;
+    /// let clock = ManualClock::new();
+    /// let request = Context::new(&clock);
+    /// request.cancel_with("the client went away");
+    /// request.cancel_with("shutting down"); // too late
+    /// assert_eq!(request.check(), Err(Interrupted::Cancelled("the client went away".into())));
+    /// ```
     pub fn cancel_with(&self, cause: impl Into<Cause>) {
         self.token.cancel_with(cause);
     }
 
     /// The token of this context. It is cancelled by the deadline only once somebody has found that it has passed.
+    ///
+    /// ```
+    /// # use tollgate::context::Context;
+    /// # use tollgate::time::ManualClock;
+    /// let clock = ManualClock::new();
+    /// let request = Context::new(&clock);
+    /// let part = request.token().child_token(); // for what knows tokens alone
+    /// request.cancel();
+    /// assert!(part.is_cancelled());
+    /// ```
     #[must_use]
     pub const fn token(&self) -> &CancellationToken<'p, L> {
         &self.token
     }
 
     /// The timer.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tollgate::DeadlineExt;
+    /// # use tollgate::context::Context;
+    /// # use tollgate::time::{Elapsed, ManualClock};
+    /// let clock = ManualClock::new();
+    /// let request = Context::new(&clock);
+    /// let slow = core::future::pending::<()>().timeout(request.timer(), Duration::ZERO); // this step's alone
+    /// assert_eq!(futures_lite::future::block_on(slow), Err(Elapsed));
+    /// ```
     #[must_use]
     pub const fn timer(&self) -> &T {
         self.limits.timer()
     }
 
     /// The deadline, if there is one: the earliest on the way up.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tollgate::context::Context;
+    /// # use tollgate::time::ManualClock;
+    /// let clock = ManualClock::new();
+    /// let root = Context::new(&clock);
+    /// assert_eq!(root.deadline(), None);
+    /// assert_eq!(root.with_timeout(Duration::from_secs(3)).deadline(), Some(Duration::from_secs(3)));
+    /// ```
     #[must_use]
     pub const fn deadline(&self) -> Option<T::Instant> {
         self.limits.deadline()
     }
 
     /// How long it is from now to the deadline, if there is one; zero if it has passed.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tollgate::context::Context;
+    /// # use tollgate::time::ManualClock;
+    /// let clock = ManualClock::new();
+    /// let root = Context::new(&clock);
+    /// let request = root.with_timeout(Duration::from_secs(3));
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(request.remaining(), Some(Duration::from_secs(2))); // to be sent along to the next server
+    /// ```
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         self.limits.remaining()
     }
 
     /// The nearest value of this type.
+    ///
+    /// ```
+    /// # use tollgate::context::Context;
+    /// # use tollgate::time::ManualClock;
+    /// struct TraceId(u64);
+    ///
+    /// let clock = ManualClock::new();
+    /// let (root, trace) = (Context::new(&clock), TraceId(7));
+    /// assert!(root.get::<TraceId>().is_none());
+    /// assert_eq!(root.with_value(&trace).get::<TraceId>().map(|trace| trace.0), Some(7));
+    /// ```
     #[must_use]
     pub fn get<V: Any>(&self) -> Option<&'p V> {
         self.values.get()

@@ -178,6 +178,13 @@ pub unsafe trait RawLock: Sized + 'static {
     const CHEAP: bool = false;
 
     /// Runs `f` alone.
+    ///
+    /// ```
+    /// use tollgate::{DefaultLock, RawLock};
+    ///
+    /// static LOCK: DefaultLock = DefaultLock::INIT;
+    /// assert_eq!(LOCK.with(|| "alone"), "alone");
+    /// ```
     fn with<R>(&self, f: impl FnOnce() -> R) -> R;
 }
 
@@ -191,6 +198,13 @@ pub unsafe trait RawLock: Sized + 'static {
 /// # Cost
 ///
 /// 8 bytes with `std` on Linux, none with `critical-section`.
+///
+/// ```
+/// use tollgate::{DefaultLock, Semaphore};
+///
+/// static GATE: Semaphore<DefaultLock> = Semaphore::new(1); // or, without naming it, `Semaphore`
+/// assert!(GATE.try_acquire().is_ok());
+/// ```
 pub struct DefaultLock(default_lock::Inner);
 
 /// No lock: for state that one thread uses and no interrupt handler touches.

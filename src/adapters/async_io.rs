@@ -7,6 +7,15 @@ use crate::sync::Instant;
 use crate::time::{Clock, StdClock, Timer, std_clock};
 
 /// The timer of async-io, and so of smol: on any executor, driven by async-io's thread.
+///
+/// ```
+/// use core::{future::pending, time::Duration};
+/// use tollgate::DeadlineExt;
+/// use tollgate::time::{AsyncIoTimer, Elapsed};
+///
+/// let slow = pending::<()>().timeout(AsyncIoTimer, Duration::ZERO);
+/// assert_eq!(futures_lite::future::block_on(slow), Err(Elapsed));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AsyncIoTimer;
 

@@ -13,6 +13,15 @@ const _: () = assert!(TICK_HZ < u64::MAX / 1_000_000_000);
 /// queue. Combinators that make wakers need `embassy-time/generic-queue-8` or larger.
 ///
 /// A duration that embassy cannot represent is never over; its own timeouts panic on it.
+///
+/// ```
+/// use core::{future::pending, time::Duration};
+/// use tollgate::DeadlineExt;
+/// use tollgate::time::{Elapsed, EmbassyTimer};
+///
+/// let slow = pending::<()>().timeout(EmbassyTimer, Duration::ZERO);
+/// assert_eq!(futures_lite::future::block_on(slow), Err(Elapsed));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EmbassyTimer;
 

@@ -8,6 +8,15 @@ use crate::sync::Instant;
 use crate::time::{Clock, Timer, std_clock};
 
 /// The timer of futures-timer: on any executor, driven by that crate's thread.
+///
+/// ```
+/// use core::{future::pending, time::Duration};
+/// use tollgate::DeadlineExt;
+/// use tollgate::time::{Elapsed, FuturesTimer};
+///
+/// let slow = pending::<()>().timeout(FuturesTimer, Duration::ZERO);
+/// assert_eq!(futures_lite::future::block_on(slow), Err(Elapsed));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FuturesTimer;
 

@@ -13,6 +13,18 @@ use crate::time::{Clock, Timer};
 ///
 /// Tokio's own sleeps look at the time only when its driver has run, which a busy task may not let it do; a
 /// [`Deadline`](crate::time::Deadline) also looks at the clock, and so ends in time.
+///
+/// ```
+/// use core::{future::pending, time::Duration};
+/// use tollgate::DeadlineExt;
+/// use tollgate::time::{Elapsed, TokioTimer};
+///
+/// async fn read() -> Result<u8, Elapsed> {
+///     pending().timeout(TokioTimer, Duration::ZERO).await
+/// }
+///
+/// assert_eq!(futures_lite::future::block_on(read()), Err(Elapsed)); // over at once, it asks for no runtime
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TokioTimer;
 

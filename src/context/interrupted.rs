@@ -6,6 +6,22 @@ use crate::cancel::Cause;
 use crate::time::Elapsed;
 
 /// Why a [`Context`](super::Context) let something go.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tollgate::context::{Context, Interrupted};
+/// # use tollgate::time::ManualClock;
+/// fn status(interrupted: Interrupted) -> u16 {
+///     match interrupted {
+///         Interrupted::Cancelled(_) => 499,
+///         Interrupted::DeadlineExceeded => 504,
+///     }
+/// }
+///
+/// let clock = ManualClock::new();
+/// let root = Context::new(&clock);
+/// assert_eq!(root.with_timeout(Duration::ZERO).check().map_err(status), Err(504));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Interrupted {

@@ -141,21 +141,70 @@ impl<'a, F, T: Timer, L: RawLock> Run<'a, F, T, L> {
     }
 
     /// The future inside.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tollgate::DeadlineExt;
+    /// # use tollgate::context::Context;
+    /// # use tollgate::time::ManualClock;
+    /// let clock = ManualClock::new();
+    /// let root = Context::new(&clock);
+    /// let step = root.run(core::future::pending::<()>().deadline(&clock, Duration::from_secs(1)));
+    /// assert_eq!(step.inner().expires_at(), Some(Duration::from_secs(1)));
+    /// ```
     pub fn inner(&self) -> &F {
         &self.inner
     }
 
     /// The future inside, if this one is not pinned or need not be.
+    ///
+    /// ```
+    /// # use core::future::ready;
+    /// # use tollgate::context::Context;
+    /// # use tollgate::time::ManualClock;
+    /// let clock = ManualClock::new();
+    /// let root = Context::new(&clock);
+    /// let mut step = root.run(ready(1));
+    /// *step.inner_mut() = ready(2);
+    /// assert_eq!(futures_lite::future::block_on(step), Ok(2));
+    /// ```
     pub fn inner_mut(&mut self) -> &mut F {
         &mut self.inner
     }
 
     /// The future inside, to be finished after `Err`, say.
+    ///
+    /// ```
+    /// # use core::pin::pin;
+    /// # use futures_lite::future::{block_on, yield_now};
+    /// # use tollgate::context::Context;
+    /// # use tollgate::time::ManualClock;
+    /// let clock = ManualClock::new();
+    /// let root = Context::new(&clock);
+    /// let mut step = pin!(root.run(async {
+    ///     yield_now().await;
+    ///     root.cancel(); // half way
+    ///     yield_now().await;
+    ///     42
+    /// }));
+    /// assert!(block_on(step.as_mut()).is_err());
+    /// assert_eq!(block_on(step.as_mut().inner_pin_mut()), 42);
+    /// ```
     pub fn inner_pin_mut(self: Pin<&mut Self>) -> Pin<&mut F> {
         self.project().inner
     }
 
     /// The future inside, without the context.
+    ///
+    /// ```
+    /// # use tollgate::context::Context;
+    /// # use tollgate::time::ManualClock;
+    /// let clock = ManualClock::new();
+    /// let root = Context::new(&clock);
+    /// root.cancel();
+    /// let step = root.run(async { 42 });
+    /// assert_eq!(futures_lite::future::block_on(step.into_inner()), 42, "whatever has become of the context");
+    /// ```
     pub fn into_inner(self) -> F {
         self.inner
     }

@@ -29,6 +29,22 @@ pin_project! {
     ///
     /// The stream, one of the timer's sleeps, and 104 bytes on a 64-bit machine. A poll reads one atomic, and the clock if the
     /// context has a deadline.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    /// use tollgate::context::Context;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let request = Context::new(&clock);
+    /// let mut endless = pin!(stream::iter(1..).fan_out_with(1, |n| async move { n }).within(&request));
+    /// assert_eq!(block_on(endless.next()), Some(Ok(1)));
+    /// request.cancel();
+    /// assert!(block_on(endless.next()).unwrap().is_err());
+    /// assert_eq!(block_on(endless.next()), None);
+    /// ```
     #[must_use = "streams do nothing unless polled"]
     pub struct Within<'a, S, T, L = DefaultLock>
     where
@@ -44,6 +60,22 @@ pin_project! {
 }
 
 /// A [`Context`] or an `OwnedContext`, which streams can run [within](Within). Nobody else implements it.
+///
+/// ```
+/// use futures_lite::{StreamExt, future::block_on, stream};
+/// use tollgate::FanOutExt;
+/// use tollgate::context::{Context, Contextual};
+/// use tollgate::time::ManualClock;
+///
+/// /// Its callers have a borrowed context or an owned one.
+/// fn sum(ctx: &impl Contextual) -> u64 {
+///     let squares = stream::iter([1, 2, 3]).fan_out_with(2, |n| async move { n * n }).within(ctx);
+///     block_on(squares.fold(0, |sum, n| sum + n.unwrap_or(0)))
+/// }
+///
+/// let clock = ManualClock::new();
+/// assert_eq!(sum(&Context::new(&clock)), 14);
+/// ```
 pub trait Contextual: sealed::Sealed {
     /// What the context's deadline is on.
     type Timer: Timer;
@@ -95,11 +127,38 @@ impl<'a, S, T: Timer, L: RawLock> Within<'a, S, T, L> {
     }
 
     /// The stream inside, until the end.
+    ///
+    /// ```
+    /// use futures_lite::stream;
+    /// use tollgate::FanOutExt;
+    /// use tollgate::context::Context;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let request = Context::new(&clock);
+    /// let squares = stream::iter([1, 2, 3]).fan_out_with(2, |n| async move { n * n }).within(&request);
+    /// assert_eq!(squares.inner().unwrap().in_flight(), 0);
+    /// ```
     pub fn inner(&self) -> Option<&S> {
         self.stream.as_ref()
     }
 
     /// The stream inside, until the end.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use futures_lite::{StreamExt, future::block_on, stream};
+    /// use tollgate::FanOutExt;
+    /// use tollgate::context::Context;
+    /// use tollgate::time::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let request = Context::new(&clock);
+    /// let mut squares = pin!(stream::iter([2]).fan_out_with(1, |n| async move { n * n }).within(&request));
+    /// request.cancel();
+    /// let mut last = squares.as_mut().inner_pin_mut().unwrap();
+    /// assert_eq!(block_on(last.next()), Some(4), "the context is not asked");
+    /// ```
     pub fn inner_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut S>> {
         self.project().stream.as_pin_mut()
     }
