@@ -6,6 +6,7 @@ mod support;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::{Future, pending, poll_fn, ready};
 use std::marker::PhantomPinned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
@@ -283,6 +285,59 @@ fn a_worker_that_is_dropped_at_the_source_lets_the_next_one_go_there() {
     assert_eq!(next(&mut results), Poll::Ready(Some(7)));
 }
 
+/// Two workers, of which the first has taken item 0, woken the second, and not begun to work. `log` has the items that were begun.
+#[allow(clippy::type_complexity, reason = "a worker and its results")]
+fn before_its_work(log: &Rc<RefCell<Vec<usize>>>) -> ([Pin<Box<impl Future<Output = ()> + fmt::Debug + use<>>>; 2], Results<usize>) {
+    let first = Gate::default();
+    let source = stream::once_future(first.clone().opened()).map(|()| 0).chain(stream::iter([1, 2]));
+    let log = log.clone();
+    let (workers, results) = workers(source, 2, move |n| {
+        log.borrow_mut().push(n);
+        ready(n)
+    });
+    let [mut at_the_source, mut behind]: [_; 2] = boxed(workers).try_into().ok().unwrap();
+    let [wakes, wakes_behind] = [(); 2].map(|()| Arc::new(support::Wakes::default()));
+    assert!(at_the_source.as_mut().poll(&mut Context::from_waker(&wakes.clone().into())).is_pending());
+    assert!(behind.as_mut().poll(&mut Context::from_waker(&wakes_behind.clone().into())).is_pending());
+    first.open();
+    assert_eq!((wakes.count(), wakes_behind.count()), (1, 0));
+    assert!(at_the_source.as_mut().poll(&mut Context::from_waker(&wakes.clone().into())).is_pending());
+    assert_eq!((wakes.count(), wakes_behind.count()), (2, 1), "both are to run");
+    ([at_the_source, behind], results)
+}
+
+#[test]
+fn a_worker_lets_the_one_it_woke_run_before_it_works() {
+    let log = Rc::default();
+    let ([mut first, mut second], results) = before_its_work(&log);
+    assert!(log.borrow().is_empty());
+    assert!(poll(&mut second).is_ready());
+    assert_eq!(*log.borrow(), [1, 2]);
+    assert!(poll(&mut first).is_ready());
+    assert_eq!(*log.borrow(), [1, 2, 0]);
+    assert_eq!(block_on(results.ordered().collect::<Vec<_>>()), [0, 1, 2]);
+}
+
+#[test]
+fn an_item_that_was_taken_and_not_begun_is_finished_after_a_stop_and_lost_with_its_worker() {
+    let log = Rc::default();
+    let ([mut first, mut second], mut results) = before_its_work(&log);
+    results.stop();
+    assert!(poll(&mut first).is_ready() && poll(&mut second).is_ready());
+    assert_eq!(block_on(results.collect::<Vec<_>>()), [0]);
+
+    let ([first, mut second], results) = before_its_work(&log);
+    assert!(format!("{first:?}").contains("working"), "{first:?}");
+    drop(first);
+    assert!(poll(&mut second).is_ready());
+    assert_eq!(block_on(results.collect::<Vec<_>>()), [1, 2]);
+
+    let ([mut first, _second], results) = before_its_work(&log);
+    drop(results);
+    log.take();
+    assert!(poll(&mut first).is_ready() && log.borrow().is_empty(), "nobody wants it");
+}
+
 #[test]
 fn a_worker_that_panics_strands_nobody_and_can_go_on() {
     for ordered in [false, true] {
@@ -501,6 +556,22 @@ fn two_workers_on_tokio_work_at_the_same_time() {
     in_time("tokio", || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
         let (workers, results) = workers(stream::iter(0..100), 2, meet(&Arc::new(Barrier::new(2))));
+        let tasks: Vec<_> = workers.into_iter().map(|worker| runtime.spawn(worker)).collect();
+        assert_eq!(block_on(results.ordered().collect::<Vec<_>>()), (0..100).collect::<Vec<_>>());
+        for task in tasks {
+            block_on(task).unwrap();
+        }
+    });
+}
+
+/// Tokio runs the task that was woken last next, on the thread that woke it, and lets no other thread have it: who waits for
+/// the source must not be left there by a worker that goes on to block.
+#[test]
+fn a_worker_that_blocks_does_not_hold_up_the_one_it_gave_its_turn_to() {
+    in_time("tokio", || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let slow = stream::iter(0..100).inspect(|_| thread::sleep(Duration::from_millis(1)));
+        let (workers, results) = workers(slow, 2, meet(&Arc::new(Barrier::new(2))));
         let tasks: Vec<_> = workers.into_iter().map(|worker| runtime.spawn(worker)).collect();
         assert_eq!(block_on(results.ordered().collect::<Vec<_>>()), (0..100).collect::<Vec<_>>());
         for task in tasks {

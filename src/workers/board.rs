@@ -12,6 +12,8 @@
 //!   the reader after it; the reader looks once more after it has registered.
 //! * **W5** The *turn* is the only permit of `turn`. Who has it has the source for itself. So at most one worker waits for an
 //!   item, and a notice for it needs one waker.
+//! * **W6** A worker that wakes the next one returns to its executor before it works. An executor may run whom it woke on its
+//!   thread and on no other, tokio does, and its work may take long or block.
 //!
 //! # What tells whom to stop
 //!
@@ -101,9 +103,12 @@ impl<T> Board<T> {
         self.turn.clone().acquire_owned()
     }
 
-    /// The next one has the turn.
-    pub fn turn_over(&self) {
+    /// The next one has the turn. True if someone was there to take it, and has to run before the caller works (W6).
+    #[must_use = "who was woken may not run before the caller lets it"]
+    pub fn turn_over(&self) -> bool {
         self.turn.add_permits(1);
+        // Not a look at the waiters before: one that comes in between would be missed.
+        self.turn.available_permits() == 0
     }
 
     /// Whoever has the turn is told here when no further item is to be taken. It looks once more after this.

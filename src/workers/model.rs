@@ -53,15 +53,15 @@ impl Stream for Items {
     }
 }
 
-/// Ends, but not at the first poll.
-struct Late(usize);
+/// Yields items, but not before the poll of this number.
+struct Late(usize, Items);
 
 impl Stream for Late {
     type Item = usize;
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<usize>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<usize>> {
         self.0 = self.0.saturating_sub(1);
-        if self.0 > 0 { Poll::Pending } else { Poll::Ready(None) }
+        if self.0 > 0 { Poll::Pending } else { Pin::new(&mut self.1).poll_next(cx) }
     }
 }
 
@@ -96,6 +96,28 @@ fn model_two_workers_take_turns_at_the_source() {
 }
 
 #[test]
+fn model_a_worker_works_after_the_one_it_woke_may_run() {
+    check(3, || {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (mut workers, mut results) = workers(Late(2, Items(2)), 2, {
+            let begun = begun.clone();
+            // ORDERING: Relaxed; it is read by the thread that counts.
+            move |n| ready((begun.fetch_add(1, Ordering::Relaxed), n).1)
+        });
+        let mut workers = [Box::pin(workers.remove(0)), Box::pin(workers.remove(0))];
+        for polled in [0, 1, 0] {
+            assert!(workers[polled].as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        assert_eq!(begun.load(Ordering::Relaxed), 0);
+        let [first, second] = workers;
+        let thread = thread::spawn(|| block_on(second));
+        block_on(first);
+        thread.join().unwrap();
+        assert_eq!(next(&mut results).unwrap() + next(&mut results).unwrap(), 1);
+    });
+}
+
+#[test]
 fn model_a_worker_that_works_hears_that_the_results_are_gone() {
     check(3, || {
         let (mut workers, results) = workers(Items(1), 1, |_| pending::<()>());
@@ -123,7 +145,7 @@ fn model_workers_at_the_source_hear_that_it_is_over() {
 #[test]
 fn model_a_worker_that_is_dropped_at_the_source_gives_its_turn_away() {
     check(3, || {
-        let (mut workers, results) = workers(Late(2), 2, ready);
+        let (mut workers, results) = workers(Late(2, Items(0)), 2, ready);
         let (mut first, mut second) = (Box::pin(workers.remove(0)), Box::pin(workers.remove(0)));
         assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         let thread = thread::spawn(|| drop(first));

@@ -51,7 +51,7 @@ pin_project! {
         #[pin]
         quit: CancelledOwned,
         #[pin]
-        stage: Stage<Fut>,
+        stage: Stage<St::Item, Fut>,
     }
 
     impl<St, F, Fut> PinnedDrop for Worker<St, F, Fut>
@@ -70,17 +70,18 @@ pin_project! {
 
 pin_project! {
     // ```text
-    //   Idle ──► Place ──► Turn ──► Take ──► Work ──► Idle
-    //     └────────┴─────────┴────────┴────────┴────► Over
+    //   Idle ──► Place ──► Turn ──► Take ──► Start ──► Work ──► Idle
+    //     └────────┴─────────┴────────┴────────┴─────────┴────► Over
     // ```
-    // Place waits for a place, Turn for the turn, Take for an item, Work for its future. In Turn, Take and Work the worker has a
-    // place, in Take the turn too.
+    // Place waits for a place, Turn for the turn, Take for an item, Start for whoever the turn went to, Work for the item's
+    // future. From Turn on the worker has a place, in Take the turn too.
     #[project = StageProjection]
-    enum Stage<Fut> {
+    enum Stage<I, Fut> {
         Idle,
         Place { #[pin] place: AcquireOwned },
         Turn { #[pin] turn: AcquireOwned },
         Take,
+        Start { input: Option<I>, item: usize },
         Work { #[pin] future: Fut, item: usize },
         Over,
     }
@@ -91,6 +92,8 @@ enum Step {
     On,
     /// An item is done.
     Done,
+    /// Others first.
+    Yield,
     /// The source has ended, or the results have no use for more.
     End,
     Wait,
@@ -103,9 +106,9 @@ struct Reporting<'a, T> {
     output: Option<T>,
 }
 
-/// Ends an item when it is dropped: first its future, so that what that held is free, then the report.
-struct Working<'a, Fut: Future> {
-    stage: Pin<&'a mut Stage<Fut>>,
+/// Ends an item when it is dropped: first its input or its future, so that what that held is free, then the report.
+struct Working<'a, I, Fut: Future> {
+    stage: Pin<&'a mut Stage<I, Fut>>,
     reporting: Reporting<'a, Fut::Output>,
 }
 
@@ -142,6 +145,15 @@ where
                     step => step,
                 };
             }
+            StageProjection::Start { input, item } => {
+                let (input, item) = (input.take().expect("an item to start with"), *item);
+                let reporting = Reporting { board, item, output: None };
+                this.stage.set(Stage::Idle);
+                let future = (this.f)(input);
+                mem::forget(reporting);
+                this.stage.set(Stage::Work { future, item });
+                return Step::On;
+            }
             _ if board.is_closed() => return Step::End,
             StageProjection::Idle => {
                 if !board.try_place() {
@@ -176,13 +188,8 @@ where
                     board.close();
                     return Step::End;
                 };
-                let reporting = Reporting { board, item, output: None };
-                this.stage.set(Stage::Idle);
-                board.turn_over();
-                let future = (this.f)(input);
-                mem::forget(reporting);
-                this.stage.set(Stage::Work { future, item });
-                return Step::On;
+                this.stage.set(Stage::Start { input: Some(input), item });
+                return if board.turn_over() { Step::Yield } else { Step::On };
             }
         }
         // There is a place. Most often the turn is free too.
@@ -210,6 +217,7 @@ where
                     end(this.stage, this.board);
                     return Poll::Ready(());
                 }
+                Step::Yield => break,
                 Step::Wait => return Poll::Pending,
             }
         }
@@ -240,19 +248,22 @@ where
             Stage::Place { .. } => "waiting for room among the results",
             Stage::Turn { .. } => "waiting for its turn",
             Stage::Take => "taking an item",
-            Stage::Work { .. } => "working",
+            Stage::Start { .. } | Stage::Work { .. } => "working",
             Stage::Over => "over",
         };
-        let item = if let Stage::Work { item, .. } = self.stage { Some(item) } else { None };
+        let item = match self.stage {
+            Stage::Start { item, .. } | Stage::Work { item, .. } => Some(item),
+            _ => None,
+        };
         f.debug_struct("Worker").field("doing", &doing).field("item", &item).finish()
     }
 }
 
 /// Drops what a stage has, accounts for it, and leaves the board.
-fn end<Fut: Future>(mut stage: Pin<&mut Stage<Fut>>, board: &Board<Fut::Output>) {
+fn end<I, Fut: Future>(mut stage: Pin<&mut Stage<I, Fut>>, board: &Board<Fut::Output>) {
     let _leaving = Leaving(board);
     match *stage {
-        Stage::Work { item, .. } => {
+        Stage::Start { item, .. } | Stage::Work { item, .. } => {
             drop(Working { reporting: Reporting { board, item, output: None }, stage: stage.as_mut() })
         }
         Stage::Turn { .. } => {
@@ -262,7 +273,7 @@ fn end<Fut: Future>(mut stage: Pin<&mut Stage<Fut>>, board: &Board<Fut::Output>)
         Stage::Take => {
             stage.set(Stage::Over);
             board.forget_taker();
-            board.turn_over();
+            let _ = board.turn_over(); // this one works no more
             board.unused();
         }
         Stage::Idle | Stage::Place { .. } | Stage::Over => {}
@@ -278,7 +289,7 @@ impl<T> Drop for Reporting<'_, T> {
     }
 }
 
-impl<Fut: Future> Working<'_, Fut> {
+impl<I, Fut: Future> Working<'_, I, Fut> {
     /// A panic passes through `drop`, which frees the slot.
     fn poll(mut self, cx: &mut Context<'_>) -> Step {
         let StageProjection::Work { future, .. } = self.stage.as_mut().project() else {
@@ -297,7 +308,7 @@ impl<Fut: Future> Working<'_, Fut> {
     }
 }
 
-impl<Fut: Future> Drop for Working<'_, Fut> {
+impl<I, Fut: Future> Drop for Working<'_, I, Fut> {
     fn drop(&mut self) {
         // The report comes after this, being a field.
         self.stage.set(Stage::Idle);
