@@ -52,8 +52,9 @@ pub use worker::Worker;
 ///
 /// # Fairness
 ///
-/// Workers take their turns at the source, first come first served, one item a turn. A worker whose futures are always
-/// ready returns to its executor now and then.
+/// Workers take their turns at the source, first come first served, one item a turn. A worker that woke the next one lets it
+/// run first, so that one which then computes for long, or blocks its thread, does not hold up the others. A worker whose
+/// futures are always ready returns to its executor now and then.
 ///
 /// # Cancel safety
 ///

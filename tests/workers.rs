@@ -287,7 +287,9 @@ fn a_worker_that_is_dropped_at_the_source_lets_the_next_one_go_there() {
 
 /// Two workers, of which the first has taken item 0, woken the second, and not begun to work. `log` has the items that were begun.
 #[allow(clippy::type_complexity, reason = "a worker and its results")]
-fn before_its_work(log: &Rc<RefCell<Vec<usize>>>) -> ([Pin<Box<impl Future<Output = ()> + fmt::Debug + use<>>>; 2], Results<usize>) {
+fn before_its_work(
+    log: &Rc<RefCell<Vec<usize>>>,
+) -> ([Pin<Box<impl Future<Output = ()> + fmt::Debug + use<>>>; 2], Results<usize>) {
     let first = Gate::default();
     let source = stream::once_future(first.clone().opened()).map(|()| 0).chain(stream::iter([1, 2]));
     let log = log.clone();

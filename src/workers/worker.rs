@@ -147,11 +147,8 @@ where
             }
             StageProjection::Start { input, item } => {
                 let (input, item) = (input.take().expect("an item to start with"), *item);
-                let reporting = Reporting { board, item, output: None };
                 this.stage.set(Stage::Idle);
-                let future = (this.f)(input);
-                mem::forget(reporting);
-                this.stage.set(Stage::Work { future, item });
+                start(this.stage, Reporting { board, item, output: None }, || (this.f)(input));
                 return Step::On;
             }
             _ if board.is_closed() => return Step::End,
@@ -188,8 +185,15 @@ where
                     board.close();
                     return Step::End;
                 };
-                this.stage.set(Stage::Start { input: Some(input), item });
-                return if board.turn_over() { Step::Yield } else { Step::On };
+                let reporting = Reporting { board, item, output: None };
+                this.stage.set(Stage::Idle);
+                if board.turn_over() {
+                    mem::forget(reporting);
+                    this.stage.set(Stage::Start { input: Some(input), item });
+                    return Step::Yield;
+                }
+                start(this.stage, reporting, || (this.f)(input));
+                return Step::On;
             }
         }
         // There is a place. Most often the turn is free too.
@@ -257,6 +261,18 @@ where
         };
         f.debug_struct("Worker").field("doing", &doing).field("item", &item).finish()
     }
+}
+
+/// Makes an item's future. If that panics, the item is lost.
+fn start<I, Fut: Future>(
+    mut stage: Pin<&mut Stage<I, Fut>>,
+    reporting: Reporting<'_, Fut::Output>,
+    f: impl FnOnce() -> Fut,
+) {
+    let item = reporting.item;
+    let future = f();
+    mem::forget(reporting);
+    stage.set(Stage::Work { future, item });
 }
 
 /// Drops what a stage has, accounts for it, and leaves the board.
