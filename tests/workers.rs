@@ -323,7 +323,7 @@ fn a_worker_lets_the_one_it_woke_run_before_it_works() {
 #[test]
 fn an_item_that_was_taken_and_not_begun_is_finished_after_a_stop_and_lost_with_its_worker() {
     let log = Rc::default();
-    let ([mut first, mut second], mut results) = before_its_work(&log);
+    let ([mut first, mut second], results) = before_its_work(&log);
     results.stop();
     assert!(poll(&mut first).is_ready() && poll(&mut second).is_ready());
     assert_eq!(block_on(results.collect::<Vec<_>>()), [0]);

@@ -37,8 +37,8 @@ pin_project! {
     ///
     /// # Size and cost
     ///
-    /// One future of an item, or what a wait for a permit takes if that is more, and 120 bytes on a 64-bit machine. An item
-    /// costs two permits, one for its place and one for its turn at the source, and a short lock for its output.
+    /// One item, one future of an item, or what a wait for a permit takes, whichever is most, and 120 bytes at most on a 64-bit
+    /// machine. An item costs two permits, one for its place and one for its turn at the source, and a short lock for its output.
     #[must_use = "a worker does nothing unless it is spawned or polled"]
     pub struct Worker<St, F, Fut>
     where
