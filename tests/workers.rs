@@ -341,6 +341,17 @@ fn an_item_that_was_taken_and_not_begun_is_finished_after_a_stop_and_lost_with_i
 }
 
 #[test]
+fn a_function_that_panics_after_another_worker_went_first_loses_its_item_alone() {
+    let log = Rc::default();
+    let ([mut first, mut second], results) = before_its_work(&log);
+    let in_use = log.borrow();
+    assert!(panic_of(|| poll(&mut first)).contains("borrowed"));
+    drop(in_use);
+    assert!(poll(&mut second).is_ready() && poll(&mut first).is_ready());
+    assert_eq!(block_on(results.collect::<Vec<_>>()), [1, 2]);
+}
+
+#[test]
 fn a_worker_that_panics_strands_nobody_and_can_go_on() {
     for ordered in [false, true] {
         let (workers, mut results) = workers(stream::iter(0..6), 2, |n: usize| async move {
