@@ -73,8 +73,8 @@ pin_project! {
     //   Idle ──► Place ──► Turn ──► Take ──► Start ──► Work ──► Idle
     //     └────────┴─────────┴────────┴────────┴─────────┴────► Over
     // ```
-    // Place waits for a place, Turn for the turn, Take for an item, Start for whoever the turn went to, Work for the item's
-    // future. From Turn on the worker has a place, in Take the turn too.
+    // Place waits for a place, Turn for the turn, Take for an item, Start for whoever took the turn (W6), Work for the item's
+    // future; who need not wait passes over Place, Turn and Start. From Turn on the worker has a place, in Take the turn too.
     #[project = StageProjection]
     enum Stage<I, Fut> {
         Idle,
